@@ -1,0 +1,160 @@
+"""The reverse walk: call the gradient rules from the outputs back to the leaves, add up what arrives at each value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from tensorgraph import hooks
+from tensorgraph._broadcast import sum_to
+from tensorgraph._primitive import Rule, primitive
+from tensorgraph._tape import Array, Node, Traced, count_uses, enable_grad, topological_order
+from tensorgraph.errors import GradError
+
+ndarray = np.ndarray  # one look-up instead of two, in the loop over all edges
+
+
+@primitive(gate="wire")
+def astype(x: Array, /, dtype: Any) -> Array:
+    """Convert x to another type; the gradient is converted back."""
+    return x.astype(dtype)
+
+
+astype.vjp(x=lambda g, out, x, dtype: astype(g, dtype=x.dtype))
+
+
+def walk(
+    seeds: dict[Node, Any],
+    *,
+    wanted: Sequence[Node] | None = None,
+    retain_graph: bool = False,
+    create_graph: type[Traced] | None = None,
+) -> dict[Node, Any]:
+    """Carry gradients from the seeds back along the tape; free what was walked.
+
+    Arguments:
+        seeds: the gradient of each output node, in its shape and type.
+        wanted: the nodes whose gradients to return; None means all leaves. Only what leads to them is walked.
+        retain_graph: do not free what was walked.
+        create_graph: the tensor class that the rules work on, so that the gradients are recorded in turn; None runs
+            them on arrays.
+
+    Returns:
+        The gradient of each wanted node that was reached.
+
+    Raises:
+        GradError: the graph was freed before, or a rule is missing or returned something impossible. Nothing has
+            changed then: the graph is freed only after the last rule has run.
+    """
+    uses = count_uses(seeds)
+    needed = None if wanted is None else _leading_to(wanted, topological_order(seeds))
+    pending = dict(seeds)
+    found: dict[Node, Any] = {}
+    order = [node for node, count in uses.items() if count == 0]
+    # The rules record what they do on tensors, nothing on arrays. Infinite gradients, as of sqrt at 0, are no surprise.
+    with enable_grad(), np.errstate(all="ignore"):
+        for node in order:  # grows while it runs: a node joins when all its uses have sent their gradients
+            g = pending.pop(node, None)
+            if g is not None and (node.primitive is None if wanted is None else node in wanted):
+                found[node] = g
+            if g is None or node.primitive is None or (needed is not None and node not in needed):
+                downstream: Iterable[Any] = repeat(None)
+            else:
+                arrays, out = (node.arrays or (), node.out) if create_graph is None else _as_tensors(node, create_graph)
+                downstream = _downstream(node, g, out, arrays, needed)
+                if hooks.on_backward:
+                    for watcher in hooks.on_backward:
+                        watcher(node, g, downstream)
+            for parent, d in zip(node.parents, downstream, strict=False):
+                if parent is not None:
+                    if d is not None:
+                        pending[parent] = pending[parent] + d if parent in pending else d
+                    uses[parent] -= 1
+                    if not uses[parent]:
+                        order.append(parent)
+    if not retain_graph:
+        for node in order:
+            if node.primitive is not None and (needed is None or node in needed):
+                node.free()
+    return found
+
+
+def _leading_to(wanted: Sequence[Node], order: list[Node]) -> set[Node]:
+    """The nodes from which a wanted node can be reached, itself included."""
+    needed = set(wanted)
+    for node in reversed(order):  # parents first
+        if not needed.isdisjoint(node.parents):
+            needed.add(node)
+    return needed
+
+
+def _as_tensors(node: Any, kind: type[Traced]) -> tuple[list[Any], Any]:
+    """The arguments and the result of a node as tensors that continue its graph; constants stay arrays."""
+    arrays = [
+        x if parent is None else kind._wrap(x, parent) for x, parent in zip(node.arrays, node.parents, strict=True)
+    ]
+    return arrays, kind._wrap(node.out, node)
+
+
+def _downstream(node: Any, g: Any, out: Any, arrays: Sequence[Any], needed: set[Node] | None) -> list[Any]:
+    """The gradient for each parent of the node by its rules, None where there is none."""
+    downstream: list[Any] = []
+    rules = node.primitive.rules
+    if rules is None or node.primitive.variadic:
+        rules = _spelled_rules(node)
+    options = node.options
+    args = (g, out, *arrays)
+    for parent, rule, x in zip(node.parents, rules, arrays, strict=True):
+        if parent is None or (needed is not None and parent not in needed):
+            downstream.append(None)
+            continue
+        if rule is None:
+            name = node.primitive.argument(len(downstream))
+            raise GradError(f"{_place(node)}: not differentiable with respect to {name}; detach() it")
+        try:
+            d = rule(*args, **options) if options else rule(*args)
+        except Exception as error:
+            error.add_note(f"in {_place(node)}: the gradient rule for {node.primitive.argument(len(downstream))}")
+            raise
+        if type(d) is not ndarray or d.shape != x.shape or d.dtype is not x.dtype:
+            d = _fitted(d, node, len(downstream), g)
+        downstream.append(d)
+    return downstream
+
+
+def _spelled_rules(node: Any) -> Sequence[Rule | None]:
+    """One rule for each argument of a variadic call, which has one rule for all; an error if there are no rules."""
+    name, rules = node.primitive.name, node.primitive.rules
+    if rules is None:
+        raise GradError(f"{_place(node)}: has no gradient rules; give them with {name}.vjp(argument=rule, ...)")
+    return [rules[0] and partial(rules[0], i) for i in range(len(node.parents))]
+
+
+def _fitted(d: Any, node: Any, i: int, g: Any) -> Any:
+    """What a rule returned, in the shape and type of the argument; an error if it cannot be that."""
+    x = node.arrays[i]
+    if d is None:
+        return None
+    if isinstance(d, Traced) and not isinstance(g, Traced):
+        d = d._array  # a rule that works on a tensor of its own
+    if not isinstance(d, (Traced, np.ndarray)):
+        d = np.asarray(d)
+    if d.shape != x.shape:
+        if not node.primitive.elementwise or d.shape != g.shape:
+            raise GradError(
+                f"{_place(node)}: the gradient rule for {node.primitive.argument(i)} returned shape {d.shape} "
+                f"for an argument of shape {x.shape}"
+            )
+        d = sum_to(d, shape=x.shape)
+    return d if d.dtype == x.dtype else astype(d, dtype=x.dtype)
+
+
+def _place(node: Any) -> str:
+    """Where the node was recorded, for messages."""
+    layer = "" if node.scope is None else f"{node.scope}: "
+    line = "" if node.source is None else f" (recorded at {node.source})"
+    return f"{layer}{node.primitive.name}{line}"

@@ -1,0 +1,379 @@
+"""A primitive: a forward function on arrays, one gradient rule for each array argument, and a gate.
+
+Calling a primitive with at least one tensor wraps the result in a tensor, and records a node if a gradient may be
+asked for; calling it with arrays only just computes. Rules see the arguments of the forward function, as arrays or (for
+higher derivatives) as tensors:
+
+    rule(upstream gradient, out, *arrays, **options) -> gradient of that argument
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorgraph._tape import Node, Traced, current, keepable, located, user_line
+from tensorgraph.errors import ShapeError
+
+Rule = Callable[..., Any]
+
+GATES = {
+    "add": "distributes: every input gets the upstream gradient",
+    "mul": "swaps: every input gets the upstream gradient times the other input",
+    "copy": "adds: one value goes several ways, their gradients are summed",
+    "max": "routes: the chosen input gets all of the upstream gradient, the others nothing",
+    "function": "multiplies: the upstream gradient times the local derivative",
+    "wire": "rearranges: the upstream gradient goes back the way the values came",
+}
+
+registry: dict[str, Primitive] = {}
+
+
+_MISSING: Any = object()
+_NO_OPTIONS: dict[str, Any] = {}  # one for all nodes without options: a dictionary less to make and to collect
+
+
+class Primitive:
+    """A differentiable operation. Made by the decorators `primitive` and `elementwise`."""
+
+    elementwise = False
+    hint: Callable[..., str] | None = None  # given the arguments of a call with wrong shapes: what may have led to them
+
+    def __init__(self, forward: Callable[..., Any], gate: str, name: str | None, saves: tuple[str, ...]) -> None:
+        self.name = name or forward.__name__
+        if gate not in GATES:
+            raise ValueError(f"{self.name}: gate must be one of {', '.join(GATES)}, got {gate!r}")
+        functools.update_wrapper(self, forward)
+        self.gate = gate
+        self.forward = forward
+        self.saves = saves
+        self._read_signature()
+        self.rules: tuple[Rule | None, ...] | None = None
+        registry[self.name] = self
+
+    def _read_signature(self) -> None:
+        """Array arguments are the positional-only parameters, or all positional ones where there is no `/`."""
+        parameters = list(inspect.signature(self.forward).parameters.values())
+        kinds = {parameter.kind for parameter in parameters}
+        self.variadic = inspect.Parameter.VAR_POSITIONAL in kinds
+        array_kind = (
+            inspect.Parameter.VAR_POSITIONAL
+            if self.variadic
+            else inspect.Parameter.POSITIONAL_ONLY
+            if inspect.Parameter.POSITIONAL_ONLY in kinds
+            else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        )
+        self.arguments = tuple(p.name for p in parameters if p.kind is array_kind)
+        self._positional = tuple(p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY)
+        self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        if not self.arguments:
+            raise TypeError(f"{self.name}: a primitive takes at least one array, as a positional argument")
+
+    # --- gradient rules ---
+
+    def vjp(self, **rules: Rule | None) -> None:
+        """Give one rule for each array argument, under the argument's own name; None says not differentiable.
+
+        Arguments:
+            rules: `rule(g, out, *arrays, **options)` returns the gradient of that argument, in its shape (an
+                element-wise primitive may leave it in the shape of the output). The rule for a variadic `*arrays` is
+                called with the position of the argument first: `rule(i, g, out, *arrays, **options)`.
+
+        Raises:
+            TypeError: a rule is missing, or named like no argument.
+        """
+        missing = [name for name in self.arguments if name not in rules]
+        unknown = [name for name in rules if name not in self.arguments]
+        if missing or unknown:
+            what = f"no rule for {', '.join(missing)}" if missing else f"no argument is called {', '.join(unknown)}"
+            raise TypeError(f"{self.name}.vjp: {what}; the array arguments are {', '.join(self.arguments)}")
+        self.rules = tuple(rules[name] for name in self.arguments)
+
+    def argument(self, i: int) -> str:
+        """The name of the i-th array argument."""
+        return f"{self.arguments[0]}[{i}]" if self.variadic else self.arguments[i]
+
+    # --- calls ---
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if len(args) != len(self.arguments) and not self.variadic:
+            args, options = self._bind(args, options)
+        arrays: list[Any] = []
+        parents: list[Node | None] = []
+        kind = None
+        track = False
+        for arg in args:
+            if isinstance(arg, Traced):
+                kind = arg.__class__
+                node = arg._node
+                parents.append(node)
+                track = track or node is not None
+                arrays.append(keepable(arg) if arg._exposed else arg._array)
+            else:
+                parents.append(None)
+                arrays.append(arg)
+        if kind is not None:
+            for i, arg in enumerate(args):
+                if not isinstance(arg, Traced):
+                    arrays[i] = self._own(i, arg)
+        out = self._compute(args, arrays, options)
+        if self.saves:
+            out, *saved = out
+            options.update(zip(self.saves, saved, strict=True))
+        if kind is None:
+            return out
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        if track and (context := current()).recording and out.dtype.kind == "f":
+            return kind._wrap(out, Node(self, tuple(parents), tuple(arrays), out, options, context))
+        return kind._wrap(out)
+
+    def _bind(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Sort a call with arrays by keyword, options by position or defaults left out into (arrays, options)."""
+        if len(args) > len(self._positional):
+            raise located(TypeError, self.name, f"takes {len(self._positional)} arguments, got {len(args)}")
+        given = dict(zip(self._positional, args, strict=False))
+        if twice := given.keys() & options.keys():
+            raise located(TypeError, self.name, f"got {', '.join(sorted(twice))} twice, by position and by name")
+        given.update(options)
+        if missing := [n for n in self.arguments if n not in given and n not in self._defaults]:
+            raise located(TypeError, self.name, f"missing {', '.join(missing)}")
+        arrays = tuple(given.pop(n) if n in given else self._defaults[n] for n in self.arguments)
+        return arrays, given
+
+    def _own(self, i: int, value: Any) -> Any:
+        """A raw argument beside tensors, as the tape may keep it: numbers stay numbers, arrays are copied."""
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, np.generic)):
+            return value
+        if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+            return value.item()
+        if isinstance(value, (np.ndarray, list, tuple)):
+            array = np.array(value, order="K")
+            if array.dtype.kind in "biuf":
+                return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        raise located(
+            TypeError, self.name, f"{self.argument(i)} must be a tensor, an array or a number, got {_kind(value)}"
+        )
+
+    def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
+        try:
+            return self.forward(*arrays, **options)
+        except Exception as error:  # noqa: BLE001 (raised again, with the place named)
+            raise self._explain(error, args, arrays) from None
+
+    def _explain(self, error: Exception, args: Any, arrays: Any) -> Exception:
+        """The same error, naming the layer, the operation and the user's line."""
+        if getattr(error, "_located", False):  # by a primitive called inside this one's forward
+            return error
+        if type(error) in (ShapeError, TypeError, ValueError, IndexError, np.exceptions.AxisError):
+            hint = self.hint(*args) if self.hint is not None and isinstance(error, ShapeError) else ""
+            named = located(type(error), self.name, f"{error}{hint}").with_traceback(error.__traceback__)
+        else:
+            named = error
+            named.add_note(f"in {self.name} of {_describe(self, arrays)}")
+        named._located = True  # type: ignore[attr-defined]
+        if (line := user_line()) is not None:
+            named.add_note(f"at {line}")
+        return named
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}, gate {self.gate}>"
+
+
+class Elementwise(Primitive):
+    """A primitive that broadcasts its arguments like NumPy; the reverse walk undoes the broadcasting.
+
+    Types are promoted as in PyTorch: numbers and zero-dimensional values do not promote arrays of their own kind,
+    integers take the type of the floats they meet, and what integers alone cannot express is float32.
+    """
+
+    elementwise = True
+    promotes = True
+
+    def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
+        if not self.promotes:
+            return super()._compute(args, arrays, options)
+        dtypes = [array.dtype for array in arrays if type(array) is np.ndarray]
+        if not dtypes:
+            return super()._compute(args, arrays, options)
+        dtype = dtypes[0]
+        if any(other is not dtype for other in dtypes):
+            dtype = promote(arrays)
+            arrays = _cast(arrays, dtype)
+        out = super()._compute(args, arrays, options)
+        if out.dtype is not dtype and out.dtype.kind == "f" and dtype.kind != "f":
+            out = super()._compute(args, _cast(arrays, np.dtype(np.float32)), options)
+        return out
+
+    def _explain(self, error: Exception, args: Any, arrays: Any) -> Exception:
+        if type(error) is ValueError and "broadcast" in str(error):
+            error = ShapeError(f"{_describe(self, arrays)} do not broadcast").with_traceback(error.__traceback__)
+        return super()._explain(error, args, arrays)
+
+
+class Binary(Elementwise):
+    """An element-wise primitive of two arrays, no options: `Primitive.__call__` unrolled, the tape's hottest path."""
+
+    def __call__(self, x: Any, y: Any = _MISSING, /, *more: Any) -> Any:
+        if y is _MISSING or more:
+            raise located(TypeError, self.name, f"takes 2 arguments, got {1 if y is _MISSING else 2 + len(more)}")
+        if isinstance(x, Traced):
+            kind = x.__class__
+            a: Any = keepable(x) if x._exposed else x._array
+            p = x._node
+            if isinstance(y, Traced):
+                b: Any = keepable(y) if y._exposed else y._array
+                q = y._node
+            else:
+                b = y if type(y) is float or type(y) is int else self._own(1, y)
+                q = None
+        elif isinstance(y, Traced):
+            kind = y.__class__
+            a = x if type(x) is float or type(x) is int else self._own(0, x)
+            p = None
+            b = keepable(y) if y._exposed else y._array
+            q = y._node
+        else:
+            return self._compute((x, y), [x, y], {})
+        try:
+            out = self.forward(a, b)
+        except Exception as error:  # noqa: BLE001 (raised again, with the place named)
+            raise self._explain(error, (x, y), (a, b)) from None
+        dtype = out.dtype
+        if (type(a) is np.ndarray and a.dtype is not dtype) or (type(b) is np.ndarray and b.dtype is not dtype):
+            out = self._compute((x, y), [a, b], {})
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        if (p is not None or q is not None) and (context := current()).recording:
+            return kind._wrap(out, Node(self, (p, q), (a, b), out, _NO_OPTIONS, context))
+        return kind._wrap(out)
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+_KINDS = "biuf"  # bool, then signed and unsigned integers, then floats
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
+
+
+def promote(values: list[Any]) -> np.dtype[Any]:
+    """The type in which arrays of several types meet, by the rules of `Elementwise`."""
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    wide = _common([array.dtype for array in arrays if array.ndim])
+    zero = _common([array.dtype for array in arrays if not array.ndim])
+    if wide is None or (zero is not None and _RANK[zero.kind] > _RANK[wide.kind]):
+        wide = zero
+    assert wide is not None  # called with at least one array
+    return wide
+
+
+def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any] | None:
+    """NumPy's common type of those of the highest kind: integers do not widen floats."""
+    if not dtypes:
+        return None
+    highest = max(_RANK[dtype.kind] for dtype in dtypes)
+    return np.result_type(*(dtype for dtype in dtypes if _RANK[dtype.kind] == highest))
+
+
+def _cast(arrays: list[Any], dtype: np.dtype[Any]) -> list[Any]:
+    return [array.astype(dtype, copy=False) if isinstance(array, np.ndarray) else array for array in arrays]
+
+
+# --- words for messages ----------------------------------------------------------------------------------------------
+
+
+def _kind(value: object) -> str:
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _describe(primitive: Primitive, arrays: Any) -> str:
+    """The arguments of a call in words: "x of shape (2, 3) and y = 2.0"."""
+    words = [
+        f"{primitive.argument(i)} of shape {array.shape}"
+        if isinstance(array, np.ndarray)
+        else f"{primitive.argument(i)} = {array!r}"
+        for i, array in enumerate(arrays)
+    ]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+# --- decorators ------------------------------------------------------------------------------------------------------
+
+
+def primitive(
+    gate: str, *, name: str | None = None, saves: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Make a primitive of a forward function on arrays.
+
+    The array arguments are the function's positional-only parameters, or all its positional ones if it has no `/`;
+    the others are options.
+
+    Arguments:
+        gate: the rule that the gradient follows: add, mul, copy, max, function or wire.
+        name: the operation's name in graphs and messages; the function's own if None.
+        saves: names of further results. The function then returns (out, *further results); the caller sees only
+            `out`, the rules find the others among the options.
+
+    Example:
+        >>> import numpy as np, tensorgraph as tg
+        >>> @tg.extend.primitive(gate="add")
+        ... def total(x, /, *, scale=1.0):
+        ...     return scale * x.sum()
+        >>> total.vjp(x=lambda g, out, x, *, scale=1.0: scale * tg.broadcast_to(g, x.shape))
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+        >>> total(x, scale=3.0).backward()
+        >>> x.grad
+        tensor([3., 3.])
+    """
+    return lambda forward: Primitive(forward, gate, name, saves)
+
+
+def elementwise(
+    gate: str, *, name: str | None = None, promotes: bool = True
+) -> Callable[[Callable[..., Any]], Elementwise]:
+    """Make an element-wise primitive: its arrays broadcast, and the reverse walk sums the gradients back.
+
+    Arguments:
+        gate: the rule that the gradient follows: add, mul, copy, max, function or wire.
+        name: the operation's name in graphs and messages; the function's own if None.
+        promotes: bring the arrays to one type first, as PyTorch does.
+
+    Example:
+        >>> import numpy as np, tensorgraph as tg
+        >>> @tg.extend.elementwise(gate="function")
+        ... def cube(x, /):
+        ...     return x * x * x
+        >>> cube.vjp(x=lambda g, out, x: g * 3 * x * x)
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+        >>> cube(x).sum().backward()
+        >>> x.grad
+        tensor([ 3., 12.])
+    """
+
+    def decorate(forward: Callable[..., Any]) -> Elementwise:
+        kinds = [p.kind for p in inspect.signature(forward).parameters.values()]
+        two_arrays = kinds == [inspect.Parameter.POSITIONAL_ONLY] * 2
+        made = (Binary if two_arrays and promotes else Elementwise)(forward, gate, name, ())
+        made.promotes = promotes
+        return made
+
+    return decorate
+
+
+def constant(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function whose result carries no gradient (labels, masks, positions): its calls are not recorded."""
+
+    @functools.wraps(forward)
+    def call(*args: Any, **options: Any) -> Any:
+        kinds = [type(arg) for arg in args if isinstance(arg, Traced)]
+        arrays = [arg._array if isinstance(arg, Traced) else arg for arg in args]
+        try:
+            out = forward(*arrays, **options)
+        except (ShapeError, TypeError, ValueError, IndexError) as error:
+            raise located(type(error), forward.__name__, error).with_traceback(error.__traceback__) from None
+        return kinds[0]._wrap(np.array(out)) if kinds else out
+
+    return call

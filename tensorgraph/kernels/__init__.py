@@ -1,0 +1,39 @@
+"""The boundary to the hot loops: NumPy arrays in, NumPy arrays out; nothing here knows of tensors or of the tape.
+
+A kernel trusts its caller. The operations have checked types and shapes and resolved the user's spellings with
+`kernels.shapes` before: sizes come as one number for each spatial axis, paddings as ((top, bottom), (left, right)). A
+kernel takes arrays of any memory layout, float32 or float64, writes to none of them, and returns fresh ones of the
+same type in C order.
+
+This file is the one switch: what it imports is what runs.
+"""
+
+from tensorgraph.kernels.reference import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_grad,
+    avg_pool2d,
+    avg_pool2d_grad,
+    conv2d,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+    fold,
+    max_pool2d,
+    max_pool2d_grad,
+    max_pool2d_take,
+    unfold,
+)
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_grad",
+    "avg_pool2d",
+    "avg_pool2d_grad",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "fold",
+    "max_pool2d",
+    "max_pool2d_grad",
+    "max_pool2d_take",
+    "unfold",
+]

@@ -1,0 +1,168 @@
+"""Batch normalization and dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgraph._primitive import primitive
+from tensorgraph._tape import Array, Traced, located, writable
+from tensorgraph.errors import ShapeError
+from tensorgraph.ops.elementwise import mul, sqrt
+from tensorgraph.ops.reduce import mean, sum
+from tensorgraph.random import default_rng
+
+# --- batch normalization ---------------------------------------------------------------------------------------------
+
+
+def _per_channel(v: Any, x: Any) -> Any:
+    """(C,) -> (1, C, 1, ...), to broadcast against x."""
+    return v.reshape((1, -1) + (1,) * (x.ndim - 2))
+
+
+def _others(x: Any) -> tuple[int, ...]:
+    """All axes but the channels'."""
+    return (0, *range(2, x.ndim))
+
+
+@primitive(gate="function", name="batch_norm")
+def _standardize(x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float) -> Array:
+    """(x - mean) / sqrt(var + eps) * weight + bias with the mean and variance of the batch, channel by channel."""
+    centered = x - np.mean(x, axis=_others(x), keepdims=True)  # (N, C, ...)
+    var = np.mean(centered * centered, axis=_others(x), keepdims=True)  # (1, C, 1, ...)
+    out = centered / np.sqrt(var + eps)
+    if weight is not None:
+        out = out * _per_channel(weight, x)
+    return out if bias is None else out + _per_channel(bias, x)
+
+
+def _standardized(x: Any, eps: float) -> tuple[Any, Any]:
+    """The standardized x and sqrt(var + eps)."""
+    centered = x - mean(x, axis=_others(x), keepdims=True)
+    spread = sqrt(mean(centered * centered, axis=_others(x), keepdims=True) + eps)
+    return centered / spread, spread
+
+
+def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+    """x moves its batch's mean and variance too: their shares are taken off the upstream gradient."""
+    unit, spread = _standardized(x, eps)
+    if weight is not None:
+        g = g * _per_channel(weight, x)
+    along_unit = mean(g * unit, axis=_others(x), keepdims=True)
+    return (g - mean(g, axis=_others(x), keepdims=True) - unit * along_unit) / spread
+
+
+_standardize.vjp(
+    x=_standardize_x,
+    weight=lambda g, out, x, weight, bias, *, eps: sum(g * _standardized(x, eps)[0], axis=_others(x)),
+    bias=lambda g, out, x, weight, bias, *, eps: sum(g, axis=_others(x)),
+)
+
+
+def batch_norm(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias, channel by channel.
+
+    In training the mean and variance are the batch's, and the running ones move towards them:
+    running = (1 - momentum) running + momentum batch, the variance with n - 1. Otherwise the running ones are used.
+
+    Arguments:
+        x: (N, C) or (N, C, ...). running_mean, running_var, weight, bias: (C,) or None. The running ones are changed in
+            place in training, and needed otherwise.
+
+    Raises:
+        ShapeError: the shapes do not fit, or a batch of one value a channel has no variance.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.batch_norm(tg.tensor([[1.0], [3.0]]), training=True, eps=0.0)
+        tensor([[-1.],
+                [ 1.]])
+
+    Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", 2015.
+    """
+    shape = np.shape(x)
+    if len(shape) < 2:
+        raise located(ShapeError, "batch_norm", f"x must have at least 2 axes (N, C), got shape {shape}")
+    for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if v is not None and np.shape(v) != (shape[1],):
+            raise located(
+                ShapeError,
+                "batch_norm",
+                f"{name} must have shape ({shape[1]},) for x of shape {shape}, got {np.shape(v)}",
+            )
+    if training:
+        if x.size == shape[1]:
+            raise located(
+                ShapeError, "batch_norm", f"needs more than one value a channel in training, got x of shape {shape}"
+            )
+        out = _standardize(x, weight, bias, eps=eps)
+        _update_running(x, running_mean, running_var, momentum)
+        return out
+    if running_mean is None or running_var is None:
+        raise located(TypeError, "batch_norm", "needs running_mean and running_var when training is False")
+    scale = 1.0 / sqrt(running_var + eps)
+    if weight is not None:
+        scale = scale * weight
+    out = (x - _per_channel(running_mean, x)) * _per_channel(scale, x)
+    return out if bias is None else out + _per_channel(bias, x)
+
+
+def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> None:
+    values = x._array if isinstance(x, Traced) else x
+    count = values.size / values.shape[1]
+    batch_mean = values.mean(axis=_others(values))
+    batch_var = values.var(axis=_others(values)) * (count / (count - 1))
+    for running, batch in ((running_mean, batch_mean), (running_var, batch_var)):
+        if running is not None:
+            array = writable(running) if isinstance(running, Traced) else running
+            array *= 1 - momentum
+            array += momentum * batch
+
+
+# --- dropout ---------------------------------------------------------------------------------------------------------
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None) -> Any:
+    """x with each element set to 0 with probability p, the others divided by 1 - p; x itself when not training.
+
+    Arguments:
+        p: the probability to drop, 0 <= p <= 1. rng: where the randomness comes from; the library's own if None.
+
+    Raises:
+        ValueError: p is not in [0, 1].
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.dropout(tg.ones(4), p=0.25, training=False)
+        tensor([1., 1., 1., 1.])
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+    """
+    if not 0 <= p <= 1:
+        raise located(ValueError, "dropout", f"p must lie in [0, 1], got {p}")
+    if not training or p == 0:
+        return x
+    shape = np.shape(x)
+    kept = (rng or default_rng()).random(shape, np.float32) >= p
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    return _masked(x, (kept * scale).astype(x.dtype))
+
+
+@primitive(gate="mul", name="dropout")
+def _masked(x: Array, mask: Array, /) -> Array:
+    """x times a mask of zeros and 1 / (1 - p)."""
+    return x * mask
+
+
+_masked.vjp(x=lambda g, out, x, mask: mul(g, mask), mask=None)

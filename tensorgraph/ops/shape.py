@@ -1,0 +1,300 @@
+"""Operations that move values around without changing them: the wire gate. The gradient goes back the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorgraph._primitive import elementwise, primitive
+from tensorgraph._tape import Array, located
+from tensorgraph.errors import ShapeError
+
+Shape = int | tuple[int, ...]
+
+
+@elementwise(gate="wire")
+def copy(x: Array, /) -> Array:
+    """The same values in memory of their own."""
+    return np.array(x)
+
+
+copy.vjp(x=lambda g, out, x: g)
+
+
+@primitive(gate="wire")
+def reshape(x: Array, /, shape: Shape) -> Array:
+    """The same elements, in the order of the last axis first, in another shape.
+
+    Arguments:
+        shape: the new sizes; one of them may be -1 and is worked out.
+
+    Raises:
+        ShapeError: the sizes do not multiply to the number of elements.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.reshape(tg.arange(4), (2, -1))
+        tensor([[0, 1],
+                [2, 3]])
+    """
+    try:
+        return np.reshape(x, shape)
+    except ValueError:
+        raise ShapeError(
+            f"x of shape {np.shape(x)} has {np.size(x)} elements, which do not fill shape {shape}"
+        ) from None
+
+
+reshape.vjp(x=lambda g, out, x, shape: reshape(g, shape=x.shape))
+
+
+@primitive(gate="wire")
+def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
+    """The axes of x in another order, reversed if none is given, as `numpy.transpose`.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.transpose(tg.zeros(2, 3, 4), (2, 0, 1)).shape
+        (4, 2, 3)
+    """
+    ndim = np.ndim(x)
+    if axes is not None and sorted(axis % ndim if -ndim <= axis < ndim else axis for axis in axes) != list(range(ndim)):
+        raise ShapeError(f"axes {tuple(axes)} must name each of the {ndim} axes of x of shape {np.shape(x)} once")
+    return np.transpose(x, axes)
+
+
+def _transpose_rule(g: Any, out: Any, x: Any, axes: Sequence[int] | None = None) -> Any:
+    back = None if axes is None else tuple(int(i) for i in np.argsort([axis % x.ndim for axis in axes]))
+    return transpose(g, axes=back)
+
+
+transpose.vjp(x=_transpose_rule)
+
+
+def permute(x: Any, *axes: Any) -> Any:
+    """`transpose` with PyTorch's name and spelling: permute(x, 2, 0, 1) or permute(x, (2, 0, 1))."""
+    return transpose(x, axes=_spelled(axes))
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """x with two of its axes exchanged.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.swapaxes(tg.zeros(2, 3, 4), 0, -1).shape
+        (4, 3, 2)
+    """
+    ndim = np.ndim(x)
+    order = list(range(ndim))
+    for axis in (axis1, axis2):
+        _check_axis("swapaxes", axis, ndim)
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return transpose(x, axes=tuple(order))
+
+
+@primitive(gate="wire")
+def flip(x: Array, /, axis: Shape | None = None) -> Array:
+    """x with the order of the elements reversed along the axes, along all of them if axis is None."""
+    return np.flip(x, axis)
+
+
+flip.vjp(x=lambda g, out, x, axis=None: flip(g, axis=axis))
+
+
+def expand_dims(x: Any, axis: Shape) -> Any:
+    """x with new axes of size 1 at the positions `axis` of the result.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.expand_dims(tg.zeros(2, 3), 0).shape
+        (1, 2, 3)
+    """
+    new = (axis,) if isinstance(axis, int) else tuple(axis)
+    ndim = np.ndim(x) + len(new)
+    for i in new:
+        _check_axis("expand_dims", i, ndim)
+    positions = {i % ndim for i in new}
+    if len(positions) != len(new):
+        raise located(ShapeError, "expand_dims", f"axis {axis} names an axis twice")
+    sizes = iter(np.shape(x))
+    return reshape(x, shape=tuple(1 if i in positions else next(sizes) for i in range(ndim)))
+
+
+def squeeze(x: Any, axis: Shape | None = None) -> Any:
+    """x without its axes of size 1, or without the axes named.
+
+    Raises:
+        ShapeError: a named axis has another size.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.squeeze(tg.zeros(1, 3, 1)).shape
+        (3,)
+    """
+    shape = np.shape(x)
+    if axis is None:
+        return reshape(x, shape=tuple(size for size in shape if size != 1))
+    named = (axis,) if isinstance(axis, int) else tuple(axis)
+    for i in named:
+        _check_axis("squeeze", i, len(shape))
+        if shape[i] != 1:
+            raise located(ShapeError, "squeeze", f"axis {i} of x of shape {shape} has size {shape[i]}, not 1")
+    gone = {i % len(shape) for i in named}
+    return reshape(x, shape=tuple(size for i, size in enumerate(shape) if i not in gone))
+
+
+# --- padding ---------------------------------------------------------------------------------------------------------
+
+
+@primitive(gate="wire")
+def pad(x: Array, /, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Array:
+    """x with a border of a constant around it.
+
+    Arguments:
+        pad_width: how many elements before and after: a number, (before, after) for all axes, or one such pair an
+            axis, as in `numpy.pad`.
+        mode: only "constant".
+        constant_values: the number in the border.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.pad(tg.tensor([1.0, 2.0]), (1, 2))
+        tensor([0., 1., 2., 0., 0.])
+    """
+    if mode != "constant":
+        raise ValueError(f'mode must be "constant", got {mode!r}')
+    return np.pad(x, _pad_pairs(x, pad_width), constant_values=constant_values)
+
+
+def _pad_pairs(x: Any, pad_width: Any) -> list[tuple[int, int]]:
+    """(before, after) for every axis."""
+    try:
+        pairs = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    except ValueError:
+        raise ShapeError(f"pad_width {pad_width} does not give (before, after) for x of shape {x.shape}") from None
+    if pairs.dtype.kind not in "iu" or (pairs < 0).any():
+        raise ValueError(f"pad_width must hold whole numbers >= 0, got {pad_width}")
+    return [(int(before), int(after)) for before, after in pairs]
+
+
+def _pad_rule(g: Any, out: Any, x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
+    pairs = _pad_pairs(x, pad_width)
+    return g[tuple(slice(before, before + size) for (before, _), size in zip(pairs, x.shape, strict=True))]
+
+
+pad.vjp(x=_pad_rule)
+
+# --- joining and splitting -------------------------------------------------------------------------------------------
+
+
+@primitive(gate="wire", name="concatenate")
+def _concatenate(*arrays: Array, axis: int = 0) -> Array:
+    return np.concatenate(arrays, axis=axis)
+
+
+def _concatenate_rule(i: int, g: Any, out: Any, *arrays: Any, axis: int = 0) -> Any:
+    start = sum(array.shape[axis] for array in arrays[:i])
+    return g[(slice(None),) * (axis % g.ndim) + (slice(start, start + arrays[i].shape[axis]),)]
+
+
+_concatenate.vjp(arrays=_concatenate_rule)
+
+
+def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """The arrays one after another along an existing axis.
+
+    Arguments:
+        arrays: a sequence of arrays whose shapes agree but for the axis.
+
+    Raises:
+        ShapeError: there is none, or the shapes do not agree.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.concatenate([tg.tensor([1.0]), tg.tensor([2.0, 3.0])])
+        tensor([1., 2., 3.])
+    """
+    arrays = list(arrays)
+    if not arrays:
+        raise located(ShapeError, "concatenate", "needs at least one array")
+    shapes = [np.shape(array) for array in arrays]
+    if not shapes[0]:
+        raise located(ShapeError, "concatenate", "scalars have no axis to join along; use stack")
+    _check_axis("concatenate", axis, len(shapes[0]))
+    rest = {(*shape[: axis % len(shape)], *shape[axis % len(shape) + 1 :]) for shape in shapes if shape}
+    if len({len(shape) for shape in shapes}) > 1 or len(rest) > 1:
+        raise located(ShapeError, "concatenate", f"shapes {_listed(shapes)} differ in more than axis {axis}")
+    return _concatenate(*arrays, axis=axis)
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """The arrays side by side along a new axis.
+
+    Raises:
+        ShapeError: there is none, or the shapes differ.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.stack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
+        tensor([[1., 2.],
+                [3., 4.]])
+    """
+    arrays = list(arrays)
+    if not arrays:
+        raise located(ShapeError, "stack", "needs at least one array")
+    shapes = [np.shape(array) for array in arrays]
+    if len(set(shapes)) > 1:
+        raise located(ShapeError, "stack", f"shapes {_listed(shapes)} differ")
+    _check_axis("stack", axis, len(shapes[0]) + 1)
+    return concatenate([expand_dims(array, axis) for array in arrays], axis=axis)
+
+
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """x cut along an axis, as `numpy.split`.
+
+    Arguments:
+        indices_or_sections: the number of equal parts, or the positions before which to cut.
+
+    Returns:
+        A list of the parts.
+
+    Raises:
+        ShapeError: the axis does not divide into equal parts.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.split(tg.arange(4), 2)
+        [tensor([0, 1]), tensor([2, 3])]
+    """
+    shape = np.shape(x)
+    _check_axis("split", axis, len(shape))
+    size = shape[axis]
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1 or size % indices_or_sections:
+            raise located(
+                ShapeError,
+                "split",
+                f"axis {axis} of x of shape {shape} does not divide into {indices_or_sections} equal parts",
+            )
+        step = size // indices_or_sections
+        cuts = list(range(step, size, step)) if step else [0] * (indices_or_sections - 1)
+    else:
+        cuts = [int(cut) for cut in indices_or_sections]
+    lead = (slice(None),) * (axis % len(shape))
+    return [x[(*lead, slice(start, stop))] for start, stop in zip([0, *cuts], [*cuts, size], strict=True)]
+
+
+def _check_axis(op: str, axis: int, ndim: int) -> None:
+    if not -ndim <= axis < ndim:
+        raise located(np.exceptions.AxisError, op, f"axis {axis} is out of bounds for {ndim} axes")
+
+
+def _spelled(axes: tuple[Any, ...]) -> tuple[int, ...]:
+    """(2, 0, 1) however it was given: as several arguments or as one sequence."""
+    return tuple(axes[0]) if len(axes) == 1 and not isinstance(axes[0], int) else axes
+
+
+def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join(map(str, shapes))

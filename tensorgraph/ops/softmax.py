@@ -1,0 +1,71 @@
+"""The softmax family. Exact for finite logits of any size: the largest one is subtracted first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tensorgraph._primitive import primitive
+from tensorgraph._tape import Array
+from tensorgraph.ops.reduce import Axis, as_floats, put_back, reduced_axes, sum
+
+
+@primitive(gate="function")
+def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
+    """log(sum(e^x)) over the axes, all of them if axis is None. d/dx = softmax(x).
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.logsumexp(tg.tensor([1e30, 0.0]))
+        tensor(1.e+30)
+    """
+    x = as_floats(x)
+    peak = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    peak = np.where(np.isinf(peak), np.zeros_like(peak), peak)  # inf - inf would be NaN
+    with np.errstate(divide="ignore"):  # log 0 = -inf where all are -inf
+        out = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
+    return out if keepdims else np.squeeze(out, axis=reduced_axes(x.ndim, axis))
+
+
+logsumexp.vjp(
+    x=lambda g, out, x, axis=None, keepdims=False: put_back(g, x, axis) * softmax(x, axis=reduced_axes(x.ndim, axis))
+)
+
+
+@primitive(gate="function")
+def softmax(x: Array, /, axis: Axis = -1) -> Array:
+    """e^x / sum(e^x) along the axis: positive numbers that sum to 1. d/dx = s (g - sum(g s)).
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.softmax(tg.tensor([0.0, 0.0, 1e30]))
+        tensor([0., 0., 1.])
+
+    Source: course, worked example W8.
+    """
+    powers = np.exp(_below_peak(as_floats(x), axis))
+    return powers / np.sum(powers, axis=axis, keepdims=True)
+
+
+softmax.vjp(x=lambda g, out, x, axis=-1: out * (g - sum(g * out, axis=axis, keepdims=True)))
+
+
+@primitive(gate="function")
+def log_softmax(x: Array, /, axis: Axis = -1) -> Array:
+    """log(softmax(x)) along the axis, without rounding small probabilities to 0. d/dx = g - softmax(x) sum(g).
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.log_softmax(tg.tensor([0.0, 1e30]))
+        tensor([-1.e+30,  0.e+00])
+    """
+    shifted = _below_peak(as_floats(x), axis)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+log_softmax.vjp(x=lambda g, out, x, axis=-1: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))
+
+
+def _below_peak(x: Array, axis: Axis) -> Array:
+    """x less its largest element along the axes: at most 0. NaN where that is infinite: no such distribution."""
+    with np.errstate(invalid="ignore"):
+        return x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
