@@ -11,20 +11,11 @@ import numpy as np
 
 from tensorgraph import hooks
 from tensorgraph._broadcast import sum_to
-from tensorgraph._primitive import Rule, primitive
-from tensorgraph._tape import Array, Node, Traced, count_uses, enable_grad, topological_order
+from tensorgraph._primitive import Rule, astype
+from tensorgraph._tape import Node, Traced, count_uses, enable_grad, topological_order
 from tensorgraph.errors import GradError
 
 ndarray = np.ndarray  # one look-up instead of two, in the loop over all edges
-
-
-@primitive(gate="wire")
-def astype(x: Array, /, dtype: Any) -> Array:
-    """Convert x to another type; the gradient is converted back."""
-    return x.astype(dtype)
-
-
-astype.vjp(x=lambda g, out, x, dtype: astype(g, dtype=x.dtype))
 
 
 def walk(

@@ -104,11 +104,11 @@ class Primitive:
             args, options = self._bind(args, options)
         arrays: list[Any] = []
         parents: list[Node | None] = []
-        kind = None
+        beside: Traced | None = None
         track = False
         for arg in args:
             if isinstance(arg, Traced):
-                kind = arg.__class__
+                beside = arg
                 node = arg._node
                 parents.append(node)
                 track = track or node is not None
@@ -116,21 +116,21 @@ class Primitive:
             else:
                 parents.append(None)
                 arrays.append(arg)
-        if kind is not None:
+        if beside is not None:
             for i, arg in enumerate(args):
                 if not isinstance(arg, Traced):
-                    arrays[i] = self._own(i, arg)
+                    arrays[i] = self._own(i, arg, beside)
         out = self._compute(args, arrays, options)
         if self.saves:
             out, *saved = out
             options.update(zip(self.saves, saved, strict=True))
-        if kind is None:
+        if beside is None:
             return out
         if type(out) is not np.ndarray:
             out = np.asarray(out)
         if track and (context := current()).recording and out.dtype.kind == "f":
-            return kind._wrap(out, Node(self, tuple(parents), tuple(arrays), out, options, context))
-        return kind._wrap(out)
+            return beside._wrap(out, Node(self, tuple(parents), tuple(arrays), out, options, context))
+        return beside._wrap(out)
 
     def _bind(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort a call with arrays by keyword, options by position or defaults left out into (arrays, options)."""
@@ -145,14 +145,17 @@ class Primitive:
         arrays = tuple(given.pop(n) if n in given else self._defaults[n] for n in self.arguments)
         return arrays, given
 
-    def _own(self, i: int, value: Any) -> Any:
-        """A raw argument beside tensors, as the tape may keep it: numbers stay numbers, arrays are copied."""
+    def _own(self, i: int, value: Any, beside: Traced) -> Any:
+        """A raw argument beside a tensor, as the tape may keep it: numbers stay numbers, arrays are copied."""
         if value is None or (isinstance(value, (int, float)) and not isinstance(value, np.generic)):
             return value
         if isinstance(value, np.generic) and value.dtype.kind in "biuf":
             return value.item()
         if isinstance(value, (np.ndarray, list, tuple)):
             array = np.array(value, order="K")
+            if array.dtype == np.float64 and not isinstance(value, np.ndarray):  # Python's floats
+                like = beside._array.dtype
+                array = array.astype(like if like.kind == "f" else np.float32)
             if array.dtype.kind in "biuf":
                 return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
         raise located(
@@ -194,19 +197,16 @@ class Elementwise(Primitive):
     elementwise = True
     promotes = True
 
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return super().__call__(*(_promoted(args) if self.promotes and len(args) > 1 else args), **options)
+
     def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
-        if not self.promotes:
-            return super()._compute(args, arrays, options)
-        dtypes = [array.dtype for array in arrays if type(array) is np.ndarray]
-        if not dtypes:
-            return super()._compute(args, arrays, options)
-        dtype = dtypes[0]
-        if any(other is not dtype for other in dtypes):
-            dtype = promote(arrays)
-            arrays = _cast(arrays, dtype)
         out = super()._compute(args, arrays, options)
-        if out.dtype is not dtype and out.dtype.kind == "f" and dtype.kind != "f":
-            out = super()._compute(args, _cast(arrays, np.dtype(np.float32)), options)
+        if self.promotes and np.asarray(out).dtype.kind == "f":
+            kinds = {array.dtype.kind for array in arrays if isinstance(array, np.ndarray)}
+            if kinds and "f" not in kinds:  # NumPy goes from small integers to float16 and from large ones to float64
+                floats = [array.astype(np.float32) if isinstance(array, np.ndarray) else array for array in arrays]
+                return super()._compute(args, floats, options)
         return out
 
     def _explain(self, error: Exception, args: Any, arrays: Any) -> Exception:
@@ -222,41 +222,42 @@ class Binary(Elementwise):
         if y is _MISSING or more:
             raise located(TypeError, self.name, f"takes 2 arguments, got {1 if y is _MISSING else 2 + len(more)}")
         if isinstance(x, Traced):
-            kind = x.__class__
+            beside = x
             a: Any = keepable(x) if x._exposed else x._array
             p = x._node
             if isinstance(y, Traced):
                 b: Any = keepable(y) if y._exposed else y._array
                 q = y._node
             else:
-                b = y if type(y) is float or type(y) is int else self._own(1, y)
+                b = y if type(y) is float or type(y) is int else self._own(1, y, x)
                 q = None
         elif isinstance(y, Traced):
-            kind = y.__class__
-            a = x if type(x) is float or type(x) is int else self._own(0, x)
+            beside = y
+            a = x if type(x) is float or type(x) is int else self._own(0, x, y)
             p = None
             b = keepable(y) if y._exposed else y._array
             q = y._node
         else:
-            return self._compute((x, y), [x, y], {})
+            return self._compute((x, y), list(_promoted((x, y))), {})
         try:
             out = self.forward(a, b)
         except Exception as error:  # noqa: BLE001 (raised again, with the place named)
             raise self._explain(error, (x, y), (a, b)) from None
         dtype = out.dtype
         if (type(a) is np.ndarray and a.dtype is not dtype) or (type(b) is np.ndarray and b.dtype is not dtype):
+            if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype != b.dtype:
+                return self(*_promoted((x if isinstance(x, Traced) else a, y if isinstance(y, Traced) else b)))
             out = self._compute((x, y), [a, b], {})
         if type(out) is not np.ndarray:
             out = np.asarray(out)
         if (p is not None or q is not None) and (context := current()).recording:
-            return kind._wrap(out, Node(self, (p, q), (a, b), out, _NO_OPTIONS, context))
-        return kind._wrap(out)
+            return beside._wrap(out, Node(self, (p, q), (a, b), out, _NO_OPTIONS, context))
+        return beside._wrap(out)
 
 
 # --- types -----------------------------------------------------------------------------------------------------------
 
-_KINDS = "biuf"  # bool, then signed and unsigned integers, then floats
-_RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2}  # bools, integers, floats
 
 
 def promote(values: list[Any]) -> np.dtype[Any]:
@@ -278,8 +279,17 @@ def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any] | None:
     return np.result_type(*(dtype for dtype in dtypes if _RANK[dtype.kind] == highest))
 
 
-def _cast(arrays: list[Any], dtype: np.dtype[Any]) -> list[Any]:
-    return [array.astype(dtype, copy=False) if isinstance(array, np.ndarray) else array for array in arrays]
+def _promoted(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with their arrays and tensors in one type. The conversion of a tensor is recorded."""
+    values = [arg._array if isinstance(arg, Traced) else arg for arg in args]
+    dtypes = {value.dtype for value in values if isinstance(value, np.ndarray)}
+    if len(dtypes) < 2:
+        return args
+    dtype = promote(values)
+    return tuple(
+        astype(arg, dtype=dtype) if isinstance(value, np.ndarray) and value.dtype != dtype else arg
+        for arg, value in zip(args, values, strict=True)
+    )
 
 
 # --- words for messages ----------------------------------------------------------------------------------------------
@@ -361,6 +371,21 @@ def elementwise(
         return made
 
     return decorate
+
+
+@primitive(gate="wire")
+def astype(x: Any, /, dtype: Any) -> Any:
+    """Convert x to another type. The gradient is converted back; it ends where floats become integers.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.astype(tg.tensor([1.0, 2.5]), "int64")
+        tensor([1, 2])
+    """
+    return x.astype(dtype)
+
+
+astype.vjp(x=lambda g, out, x, dtype: astype(g, dtype=x.dtype))
 
 
 def constant(forward: Callable[..., Any]) -> Callable[..., Any]:

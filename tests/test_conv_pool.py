@@ -10,8 +10,6 @@ import tensorgraph as tg
 from tensorgraph import adaptive_avg_pool2d, avg_pool2d, conv1d, conv2d, conv2d_transpose, fold, max_pool2d, unfold
 from tensorgraph.kernels.shapes import conv_window, window_sizes
 
-pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")  # NumPy's
-
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)

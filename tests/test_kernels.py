@@ -13,10 +13,8 @@ from tensorgraph.kernels import reference
 from tensorgraph.kernels.reference import conv
 from tensorgraph.kernels.shapes import window_sizes
 
-pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")  # NumPy's
-
 NO_PADDING = ((0, 0), (0, 0))
-TOLERANCE = {"float32": 1e-5, "float64": 2e-14}  # of sums of at most a few hundred numbers of size 1
+TOLERANCE = {"float32": 1e-4, "float64": 2e-13}  # about 1000 roundings: sums of a few hundred numbers of size 1
 
 checked = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
 

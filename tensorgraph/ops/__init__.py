@@ -1,7 +1,7 @@
 """The operations, by subject, one block each. Given a tensor they return a tensor, given arrays an array."""
 
-from tensorgraph._backward import astype
 from tensorgraph._broadcast import broadcast_to, sum_to
+from tensorgraph._primitive import astype
 from tensorgraph.ops.activations import elu, gelu, leaky_relu, relu, sigmoid, softplus
 from tensorgraph.ops.conv import conv1d, conv2d, conv2d_transpose, fold, unfold
 from tensorgraph.ops.elementwise import (

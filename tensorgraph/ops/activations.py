@@ -54,7 +54,7 @@ def elu(x: Array, /, alpha: float = 1.0) -> Array:
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-elu.vjp(x=lambda g, out, x, alpha=1.0: where(x > 0, g, g * alpha * exp(where(x > 0, 0.0, x))))
+elu.vjp(x=lambda g, out, x, alpha=1.0: where(x > 0, g, g * alpha * exp(where(x >= 0, 0.0, x))))
 
 
 @elementwise(gate="function")
@@ -92,7 +92,7 @@ def sigmoid(x: Array, /) -> Array:
 
     Source: course, worked example W1.
     """
-    small = np.exp(-np.abs(x))  # never overflows
+    small = np.exp(np.abs(x) * -1.0)  # never overflows
     return np.where(np.greater_equal(x, 0), 1.0, small) / (1 + small)
 
 

@@ -102,7 +102,7 @@ neg.vjp(x=lambda g, out, x: -g)
 
 @elementwise(gate="function")
 def pow(x: Array, y: Array, /) -> Array:
-    """x ** y. d/dx = y x^(y-1), which is 0 where y = 0; d/dy = x^y log x, which is 0 where x = 0.
+    """x ** y. d/dx = y x^(y-1), which is 0 where y = 0; d/dy = x^y log x, which is 0 where x = 0 <= y.
 
     Example:
         >>> import tensorgraph as tg
@@ -120,7 +120,7 @@ def _pow_base(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 pow.vjp(
     x=_pow_base,
-    y=lambda g, out, x, y: g * where(x == 0, 0.0, out * log(where(x == 0, 1.0, x))),
+    y=lambda g, out, x, y: g * out * log(where((x == 0) & (y >= 0), 1.0, x)),
 )
 
 # --- powers, exponentials, logarithms --------------------------------------------------------------------------------

@@ -168,7 +168,11 @@ linear.hint = _flattened_from
 
 @primitive(gate="mul", name="einsum")
 def _einsum(*operands: Array, subscripts: str) -> Array:
-    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+    try:
+        return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+    except ValueError:
+        shapes = ", ".join(str(np.shape(operand)) for operand in operands)
+        raise ShapeError(f"subscripts {subscripts!r} do not fit operands of shapes {shapes}") from None
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:

@@ -47,6 +47,11 @@ def as_floats(x: Array) -> Array:
     return x if np.asarray(x).dtype.kind == "f" else np.asarray(x, np.float32)
 
 
+def _sum_type(x: Array) -> Any:
+    """The type of sums and products: int64 for integers and bools, as in PyTorch, that of x for floats."""
+    return None if np.asarray(x).dtype.kind == "f" else np.int64
+
+
 # --- sums ------------------------------------------------------------------------------------------------------------
 
 
@@ -59,7 +64,7 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> tg.sum(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         tensor([4., 6.])
     """
-    return np.sum(x, axis=axis, keepdims=keepdims)
+    return np.sum(x, axis=axis, keepdims=keepdims, dtype=_sum_type(x))
 
 
 sum.vjp(x=lambda g, out, x, axis=None, keepdims=False: _spread(g, x, axis))
@@ -123,7 +128,7 @@ def prod(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> x.grad
         tensor([ 0., 10.,  0.])
     """
-    return np.prod(x, axis=axis, keepdims=keepdims)
+    return np.prod(x, axis=axis, keepdims=keepdims, dtype=_sum_type(x))
 
 
 def _prod_rule(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -227,7 +232,7 @@ def cumsum(x: Array, /, axis: int | None = None) -> Array:
         >>> tg.cumsum(tg.tensor([1.0, 2.0, 3.0]))
         tensor([1., 3., 6.])
     """
-    return np.cumsum(x, axis=axis)
+    return np.cumsum(x, axis=axis, dtype=_sum_type(x))
 
 
 def _cumsum_rule(g: Any, out: Any, x: Any, axis: int | None = None) -> Any:

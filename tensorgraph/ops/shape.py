@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._primitive import elementwise, primitive
+from tensorgraph._primitive import elementwise, primitive, promote
 from tensorgraph._tape import Array, located
 from tensorgraph.errors import ShapeError
 
@@ -191,7 +191,7 @@ pad.vjp(x=_pad_rule)
 
 @primitive(gate="wire", name="concatenate")
 def _concatenate(*arrays: Array, axis: int = 0) -> Array:
-    return np.concatenate(arrays, axis=axis)
+    return np.concatenate(arrays, axis=axis, dtype=promote(list(arrays)))
 
 
 def _concatenate_rule(i: int, g: Any, out: Any, *arrays: Any, axis: int = 0) -> Any:
