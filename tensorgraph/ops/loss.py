@@ -176,7 +176,7 @@ def mse_loss(x: Any, target: Any, *, reduction: str = "mean") -> Any:
     return _reduced(distance * distance, reduction)
 
 
-@elementwise(gate="function")
+@elementwise(gate="function", name="log_loss")
 def _log_loss(p: Array, target: Array, /) -> Array:
     """-(t log p + (1 - t) log(1 - p)) with logarithms of at least -100, as PyTorch: a wrong certainty costs 100."""
     with np.errstate(divide="ignore"):
@@ -219,7 +219,7 @@ def _check_probabilities(p: Any) -> None:
         )
 
 
-@elementwise(gate="function")
+@elementwise(gate="function", name="log_loss_of_logits")
 def _log_loss_of_logits(x: Array, target: Array, /) -> Array:
     """-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))) = max(x, 0) - x t + log(1 + e^-|x|)."""
     return np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
