@@ -41,8 +41,8 @@ def walk(
         GradError: the graph was freed before, or a rule is missing or returned something impossible. Nothing has
             changed then: the graph is freed only after the last rule has run.
     """
-    uses = count_uses(seeds)
-    needed = None if wanted is None else _leading_to(wanted, topological_order(seeds))
+    uses = count_uses(seeds, wanted or ())
+    needed = None if wanted is None else _leading_to(wanted, topological_order(seeds, wanted))
     pending = dict(seeds)
     found: dict[Node, Any] = {}
     order = [node for node, count in uses.items() if count == 0]
@@ -52,7 +52,7 @@ def walk(
             g = pending.pop(node, None)
             if g is not None and (node.primitive is None if wanted is None else node in wanted):
                 found[node] = g
-            if g is None or node.primitive is None or (needed is not None and node not in needed):
+            if g is None or node.primitive is None or (needed is not None and needed.isdisjoint(node.parents)):
                 downstream: Iterable[Any] = repeat(None)
             else:
                 arrays, out = (node.arrays or (), node.out) if create_graph is None else _as_tensors(node, create_graph)
@@ -63,15 +63,21 @@ def walk(
             for parent, d in zip(node.parents, downstream, strict=False):
                 if parent is not None:
                     if d is not None:
-                        pending[parent] = pending[parent] + d if parent in pending else d
+                        pending[parent] = _sum(pending[parent], d) if parent in pending else d
                     uses[parent] -= 1
                     if not uses[parent]:
                         order.append(parent)
     if not retain_graph:
         for node in order:
-            if node.primitive is not None and (needed is None or node in needed):
+            if node.primitive is not None and (needed is None or not needed.isdisjoint(node.parents)):
                 node.free()
     return found
+
+
+def _sum(x: Any, y: Any) -> Any:
+    """The copy gate: gradients from several uses are added."""
+    total = x + y
+    return np.asarray(total) if isinstance(total, np.generic) else total  # of arrays without axes NumPy makes a number
 
 
 def _leading_to(wanted: Sequence[Node], order: list[Node]) -> set[Node]:

@@ -84,9 +84,13 @@ class Methods(Traced):
     __ror__ = __or__
 
     def __eq__(self, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return NotImplemented  # not equal, rather than an array of comparisons
         return ops.equal(self, other)
 
     def __ne__(self, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return NotImplemented
         return ops.not_equal(self, other)
 
     def __lt__(self, other: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._tape import Node, Traced, current, keepable, located, user_line
+from tensorgraph._tape import Node, Traced, current, keepable, located, public_kind, user_line
 from tensorgraph.errors import ShapeError
 
 Rule = Callable[..., Any]
@@ -120,6 +120,7 @@ class Primitive:
             for i, arg in enumerate(args):
                 if not isinstance(arg, Traced):
                     arrays[i] = self._own(i, arg, beside)
+            options = {name: _frozen(value) for name, value in options.items()}
         out = self._compute(args, arrays, options)
         if self.saves:
             out, *saved = out
@@ -172,9 +173,9 @@ class Primitive:
         """The same error, naming the layer, the operation and the user's line."""
         if getattr(error, "_located", False):  # by a primitive called inside this one's forward
             return error
-        if type(error) in (ShapeError, TypeError, ValueError, IndexError, np.exceptions.AxisError):
+        if (kind := public_kind(error)) is not None:
             hint = self.hint(*args) if self.hint is not None and isinstance(error, ShapeError) else ""
-            named = located(type(error), self.name, f"{error}{hint}").with_traceback(error.__traceback__)
+            named = located(kind, self.name, f"{error}{hint}").with_traceback(error.__traceback__)
         else:
             named = error
             named.add_note(f"in {self.name} of {_describe(self, arrays)}")
@@ -292,6 +293,13 @@ def _promoted(args: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
+def _frozen(option: Any) -> Any:
+    """An option as the tape may keep it: lists and arrays copied, so that nobody can change them later."""
+    if isinstance(option, (list, tuple)):
+        return type(option)(map(_frozen, option)) if type(option) in (list, tuple) else option
+    return option.copy() if isinstance(option, np.ndarray) else option
+
+
 # --- words for messages ----------------------------------------------------------------------------------------------
 
 
@@ -397,8 +405,11 @@ def constant(forward: Callable[..., Any]) -> Callable[..., Any]:
         arrays = [arg._array if isinstance(arg, Traced) else arg for arg in args]
         try:
             out = forward(*arrays, **options)
-        except (ShapeError, TypeError, ValueError, IndexError) as error:
-            raise located(type(error), forward.__name__, error).with_traceback(error.__traceback__) from None
+        except Exception as error:
+            kind = public_kind(error)
+            if kind is None:
+                raise
+            raise located(kind, forward.__name__, error).with_traceback(error.__traceback__) from None
         return kinds[0]._wrap(np.array(out)) if kinds else out
 
     return call

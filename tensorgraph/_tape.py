@@ -6,17 +6,18 @@ without cycles, and it dies by reference counting the moment nobody can reach it
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tensorgraph.errors import GradError
+from tensorgraph.errors import GradError, ShapeError
 from tensorgraph.hooks import on_forward
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Node:
         self.arrays = arrays
         self.out = out
         self.options = options
-        _, self.scope, lines = context
-        self.source = user_line() if lines else None
+        self.scope = context.scope
+        self.source = user_line() if context.lines else None
         self.name = None
         if on_forward:
             for watcher in on_forward:
@@ -110,18 +111,18 @@ class Leaf(Node):
         self.tensor = weakref.ref(tensor)
 
 
-def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
+def count_uses(roots: Iterable[Node], ends: Collection[Node] = ()) -> dict[Node, int]:
     """Every node the roots depend on, with the number of edges that lead to it; iterative, sees each edge once.
 
     Raises:
-        GradError: a node was freed by an earlier backward pass.
+        GradError: a node that is not among the ends was freed by an earlier backward pass.
     """
     uses = dict.fromkeys(roots, 0)
     stack = list(uses)
     pop, push = stack.pop, stack.append
     while stack:
         node = pop()
-        if node.arrays is None:
+        if node.arrays is None and node not in ends:
             raise GradError(
                 f"backward: the graph at {node.op!r} was freed by an earlier backward pass; "
                 "pass retain_graph=True to the first one to walk it again"
@@ -136,13 +137,13 @@ def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
     return uses
 
 
-def topological_order(roots: Iterable[Node]) -> list[Node]:
+def topological_order(roots: Iterable[Node], ends: Collection[Node] = ()) -> list[Node]:
     """Every node the roots depend on, each before its parents.
 
     Raises:
-        GradError: a node was freed by an earlier backward pass.
+        GradError: a node that is not among the ends was freed by an earlier backward pass.
     """
-    uses = count_uses(roots)
+    uses = count_uses(roots, ends)
     order = [node for node, count in uses.items() if count == 0]
     for node in order:  # grows while it runs: a node joins when the last of its uses has been listed
         for parent in node.parents:
@@ -159,8 +160,6 @@ def topological_order(roots: Iterable[Node]) -> list[Node]:
 # whoever wants to write (the user through `.data`, an optimizer) gets an array that nobody else holds, and the tape
 # never keeps an array that the user can still write to. Reference counts tell who else holds an array, its views
 # included, because a view holds its base. docs/tape.md has the reasoning and the measured cost.
-
-_ALONE = 3  # references to an array held by one tensor, as seen by the two functions below: slot, variable, argument
 
 
 class Traced:
@@ -180,12 +179,29 @@ class Traced:
         raise NotImplementedError("Traced is a base class; Tensor says how results are wrapped")
 
 
+def _references(tensor: Any) -> int:
+    """How many references there are to the tensor's array: its own, those of the measurement, and others'."""
+    array = tensor._array
+    return sys.getrefcount(array)
+
+
+class _Probe:
+    def __init__(self) -> None:
+        self._array = np.empty(0)
+
+
+_ALONE = _references(_Probe())  # measured, because the measurement's own references differ between Python versions
+
+
 def writable(tensor: Traced) -> Array:
     """The tensor's array, after making sure that no graph, view or other tensor shares it."""
-    array = tensor._array
-    if not tensor._exposed and (array.base is not None or sys.getrefcount(array) > _ALONE or not array.flags.writeable):
-        array = tensor._array = array.copy()
-    return array
+    if not tensor._exposed:
+        array = tensor._array
+        owned = array.base is None and array.flags.writeable
+        del array
+        if not owned or _references(tensor) > _ALONE:
+            tensor._array = tensor._array.copy()
+    return tensor._array
 
 
 def expose(tensor: Traced) -> Array:
@@ -196,12 +212,12 @@ def expose(tensor: Traced) -> Array:
 
 
 def keepable(tensor: Traced) -> Array:
-    """The value of an exposed tensor as an array that the tape may keep: a copy if somebody can still write to it."""
-    array = tensor._array
-    if sys.getrefcount(array) > _ALONE:
-        return array.copy()
-    tensor._exposed = False
-    return array
+    """The tensor's array, or a copy if somebody outside can still write to it, for the tape to keep."""
+    if tensor._exposed:
+        if _references(tensor) > _ALONE:
+            return tensor._array.copy()
+        tensor._exposed = False
+    return tensor._array
 
 
 # --- is recording on, and where are we -------------------------------------------------------------------------------
@@ -213,6 +229,7 @@ class Context(NamedTuple):
     recording: bool = True
     scope: object = None  # the layer that is running; only str() of it is used
     lines: bool = False  # keep the user's source line in every node
+    outer: Any = None  # the context to return to
 
 
 _context: ContextVar[Context] = ContextVar("tensorgraph", default=Context())  # noqa: B039 (a NamedTuple is immutable)
@@ -220,20 +237,24 @@ current = _context.get
 
 
 class _Setting(ContextDecorator):
-    """Context manager and decorator that changes the context inside; may be nested in itself."""
+    """Context manager and decorator that changes the context inside. It has no state: nest and share it freely."""
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        self._tokens: list[Token[Context]] = []
 
-    def _recreate_cm(self) -> _Setting:
-        return _Setting(**self._changes)
+    def __call__(self, function: Any) -> Any:
+        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{function.__name__}: a decorator would end before a generator or coroutine runs; use `with` inside it"
+            )
+        return super().__call__(function)
 
     def __enter__(self) -> None:
-        self._tokens.append(_context.set(current()._replace(**self._changes)))
+        context = current()
+        _context.set(context._replace(outer=context, **self._changes))
 
     def __exit__(self, *exc: object) -> None:
-        _context.reset(self._tokens.pop())
+        _context.set(current().outer)
 
 
 def no_grad() -> _Setting:
@@ -301,17 +322,22 @@ class scope:  # noqa: N801 (a context manager, used like a function)
         encoder: add: x of shape (2,) and y of shape (3,) do not broadcast
     """
 
-    __slots__ = ("_label", "_token")
+    __slots__ = ("_label",)
 
     def __init__(self, label: object) -> None:
         self._label = label
 
     def __enter__(self) -> None:
-        recording, _, lines = current()
-        self._token = _context.set(Context(recording, self._label, lines))
+        context = current()
+        _context.set(Context(context.recording, self._label, context.lines, context))
 
     def __exit__(self, *exc: object) -> None:
-        _context.reset(self._token)
+        _context.set(current().outer)
+
+
+def current_scope() -> Any:
+    """The label of the innermost `scope` that is running, None outside of all."""
+    return current().scope
 
 
 def user_line() -> Source | None:
@@ -321,6 +347,18 @@ def user_line() -> Source | None:
         if frame.f_globals.get("__name__", "").partition(".")[0] not in LIBRARY:
             return Source(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return None
+
+
+_KINDS: tuple[type[Exception], ...] = (ShapeError, np.exceptions.AxisError, TypeError, IndexError, ValueError)
+
+
+def public_kind(error: Exception) -> type[Exception] | None:
+    """The class in which an error of ours or NumPy's is raised again with a better text; None for foreign errors."""
+    if type(error) in _KINDS:
+        return type(error)
+    if type(error).__module__.partition(".")[0] == "numpy":  # its private subclasses are not made from a text
+        return next((kind for kind in _KINDS if isinstance(error, kind)), None)
     return None
 
 

@@ -1,7 +1,7 @@
 """Derivatives as functions of functions, after JAX, and `gradients`, after torch.autograd.grad.
 
-Given arrays or numbers they return arrays, given at least one tensor they return tensors. They nest: the result is
-recorded whenever it depends on something outside that requires a gradient.
+Given arrays or numbers they return arrays, given at least one tensor they return tensors. They nest: where the function
+uses something outside that requires a gradient, the result is a tensor that depends on it (but not under `no_grad`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from tensorgraph import ops
 from tensorgraph._backward import walk
-from tensorgraph._tape import Leaf, Node, current, enable_grad, located, topological_order
+from tensorgraph._tape import Leaf, Node, current, enable_grad, expose, located, topological_order
 from tensorgraph.errors import GradError, ShapeError
 from tensorgraph.tensor import Tensor, as_array, seed_gradient
 
@@ -142,8 +142,8 @@ class _Call:
 
     def give(self, value: Tensor, connected: bool) -> Any:
         """A result as the caller wants it: an array unless tensors came in, cut off unless connected to the outside."""
-        if not self.traced:
-            return value._array
+        if not (self.traced or connected):
+            return expose(value)
         return value if connected else value.detach()
 
 

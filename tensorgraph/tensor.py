@@ -10,7 +10,7 @@ import numpy as np
 from tensorgraph import _protocols, ops
 from tensorgraph._backward import walk
 from tensorgraph._methods import Methods
-from tensorgraph._tape import Array, Leaf, Node, Traced, current, expose, located, writable
+from tensorgraph._tape import Array, Leaf, Node, Traced, current, expose, keepable, located, writable
 from tensorgraph.errors import GradError, ShapeError
 
 
@@ -48,7 +48,9 @@ def seed_gradient(output: Tensor, gradient: Any, op: str) -> Tensor:
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)
     if seed.shape != output.shape:
         raise located(ShapeError, op, f"gradient has shape {seed.shape}, the output has shape {output.shape}")
-    return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
+    if seed.dtype != output.dtype:
+        return seed.astype(output.dtype)
+    return Tensor._wrap(keepable(seed), seed._node)  # it may become a .grad: the caller's tensor stays the caller's
 
 
 class Tensor(Methods):
@@ -232,8 +234,10 @@ class Tensor(Methods):
         for leaf, g in found.items():
             tensor = leaf.tensor() if isinstance(leaf, Leaf) else None
             if tensor is not None:
-                g = g if isinstance(g, Tensor) else Tensor._wrap(g)
-                tensor._grad = g if tensor._grad is None else tensor._grad + g
+                own = (
+                    Tensor._wrap(g._array, g._node) if isinstance(g, Tensor) else Tensor._wrap(g)
+                )  # leaves share arrays
+                tensor._grad = own if tensor._grad is None else tensor._grad + own
 
     # --- protocols ---
 
@@ -333,7 +337,7 @@ class Tensor(Methods):
         try:
             ufunc(array, other._array if isinstance(other, Tensor) else other, out=array)
         except (TypeError, ValueError) as error:
-            raise located(type(error) if isinstance(error, TypeError) else ShapeError, op, error) from None
+            raise located(TypeError if isinstance(error, TypeError) else ShapeError, op, error) from None
         return self
 
     def __iadd__(self, other: Any) -> Tensor:
@@ -353,4 +357,14 @@ class Tensor(Methods):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         array = self._write("setitem", (value,))
-        array[ops.plain_index(index)] = value._array if isinstance(value, Tensor) else value
+        index = ops.plain_index(index)
+        new = value._array if isinstance(value, Tensor) else value
+        try:
+            array[index] = new
+        except IndexError as error:
+            raise located(IndexError, "setitem", f"{error}, the tensor has shape {self.shape}") from None
+        except ValueError:
+            place = array[index].shape
+            raise located(
+                ShapeError, "setitem", f"values of shape {np.shape(new)} do not fit a place of shape {place}"
+            ) from None

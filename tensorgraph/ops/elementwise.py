@@ -114,13 +114,13 @@ def pow(x: Array, y: Array, /) -> Array:
 
 def _pow_base(g: Any, out: Any, x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
-        return g * y * x ** (y - 1) if y else g * 0.0
+        return g * (y * x ** (y - 1)) if y else g * 0.0
     return g * where(y == 0, 0.0, y * x ** where(y == 0, 1.0, y - 1))
 
 
 pow.vjp(
     x=_pow_base,
-    y=lambda g, out, x, y: g * out * log(where((x == 0) & (y >= 0), 1.0, x)),
+    y=lambda g, out, x, y: g * out * log(where(logical_and(x == 0, y >= 0), 1.0, x)),
 )
 
 # --- powers, exponentials, logarithms --------------------------------------------------------------------------------
@@ -268,7 +268,11 @@ def where(condition: Array, x: Array, y: Array, /) -> Array:
     out = np.where(condition, x, y)
     if values and out.dtype != promote(values):  # NumPy alone would widen float32 beside int64 or a float64 scalar
         dtype = promote(values)
-        out = out.astype(dtype) if dtype.kind == "f" or out.dtype.kind != "f" else out.astype(np.float32)
+        if out.dtype.kind == "f" and dtype.kind != "f":
+            dtype = np.dtype(np.float32)  # a number with a fraction beside integers
+        elif dtype.kind == "b":
+            dtype = out.dtype  # a whole number beside bools
+        out = out.astype(dtype)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ def plain_index(index: Any) -> Any:
     """The index with tensors and lists turned into arrays of its own, which nobody can change later."""
     if isinstance(index, tuple):
         return tuple(plain_index(i) for i in index)
+    if isinstance(index, slice):
+        return slice(*(None if i is None else operator.index(i) for i in (index.start, index.stop, index.step)))
     if isinstance(index, Traced):
         index = index._array
     if isinstance(index, (list, np.ndarray)):

@@ -247,7 +247,7 @@ def _einsum_rule(i: int, g: Any, out: Any, *operands: Any, subscripts: str) -> A
             factor_terms.append(letter + other)
             letter = other
         target += letter
-    known = set()  # letters that a factor has in full: an axis of size 1 that was broadcast does not count
+    known: set[str] = set()  # letters that a factor has in full: an axis of size 1 that was broadcast does not count
     for term, factor in zip(factor_terms, factors, strict=True):
         known.update(letter for letter, size in zip(term, factor.shape, strict=True) if size == sizes.get(letter, size))
     for letter in target:
