@@ -1,0 +1,55 @@
+"""nn: layers, losses, optimizers, data and training on top of tensorgraph's public functions."""
+
+from nn import data, functional, init, models, optim
+from nn.activation import ELU, GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from nn.containers import ModuleList, Sequential
+from nn.conv import Conv1d, Conv2d, ConvTranspose2d
+from nn.dropout import Dropout
+from nn.linear import Linear
+from nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
+from nn.module import Module, Parameter
+from nn.normalization import BatchNorm1d, BatchNorm2d
+from nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from nn.serialization import FileFormatError, load, save
+from nn.shape import Flatten, Identity
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "AdaptiveAvgPool2d",
+    "Arctan",
+    "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "FileFormatError",
+    "Flatten",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "MSELoss",
+    "MaxPool2d",
+    "Module",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "data",
+    "functional",
+    "init",
+    "load",
+    "models",
+    "optim",
+    "save",
+]

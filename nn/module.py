@@ -1,0 +1,272 @@
+"""Module: an object with parameters, buffers and sub-modules, which are found by looking at its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+import tensorgraph as tg
+
+
+class Parameter(tg.Tensor):
+    """A tensor that a module learns: a leaf that requires a gradient, found as an attribute of a module.
+
+    Arguments:
+        data: floats, as an array, a number, nested lists or a Tensor; copied. requires_grad: False freezes it.
+
+    Raises:
+        TypeError: the data are not floats.
+
+    Example:
+        >>> import nn
+        >>> nn.Parameter([1.0, 2.0])
+        tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(data.data if isinstance(data, tg.Tensor) else data, requires_grad=requires_grad)
+
+
+class Keys(NamedTuple):
+    """What `load_state_dict` with strict=False found no use for, or missed."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """A part of a network: give it parameters and sub-modules as attributes, and say in `forward` what it computes.
+
+    Whatever an attribute holds is found, in lists, tuples and dicts too, in the order of definition: every `Parameter`,
+    every tensor registered by `register_buffer` and every `Module`. What is shared is found once, at its first place.
+
+    Example:
+        >>> import nn, tensorgraph as tg
+        >>> class Affine(nn.Module):
+        ...     def __init__(self):
+        ...         self.scale = nn.Parameter([2.0])
+        ...         self.shifts = [nn.Parameter([0.0]), nn.Parameter([1.0])]
+        ...
+        ...     def forward(self, x):
+        ...         return x * self.scale + self.shifts[0] + self.shifts[1]
+        >>> [name for name, _ in Affine().named_parameters()]
+        ['scale', 'shifts.0', 'shifts.1']
+        >>> Affine()(tg.tensor([1.0, 2.0])).detach()
+        tensor([3., 5.])
+
+    Source: PyTorch's torch.nn.Module. A module's `__init__` need not call this class's.
+    """
+
+    training: bool = True
+    _buffers: tuple[str, ...] = ()  # the names of the attributes that are buffers
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; subclasses say it."""
+        raise NotImplementedError(f"{type(self).__name__}: define forward(self, x)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
+        place = _Place(self, _running.get())
+        token = _running.set(place)
+        try:
+            with tg.scope(place):
+                return self.forward(*args, **kwargs)
+        finally:
+            _running.reset(token)
+
+    # --- what is inside ---
+
+    def _own(self) -> Iterator[tuple[str, Any]]:
+        """The parameters, buffers and sub-modules of this module, not those below: (name, value)."""
+        for name, value in vars(self).items():
+            if name in self._buffers:
+                if value is not None:
+                    yield name, value
+            else:
+                yield from _opened(name, value)
+
+    def _walk(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+        """Everything below, depth first, each once: (path, value)."""
+        for name, value in self._own():
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield prefix + name, value
+                if isinstance(value, Module):
+                    yield from value._walk(f"{prefix}{name}.", seen)
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module under the path "", then all modules below: (path, module)."""
+        yield "", self
+        for path, value in self._walk("", {id(self)}):
+            if isinstance(value, Module):
+                yield path, value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their paths, such as "features.0.weight"."""
+        for path, value in self._walk("", {id(self)}):
+            if isinstance(value, Parameter):
+                yield path, value
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def buffers(self) -> Iterator[tg.Tensor]:
+        """All buffers: tensors that belong to the state but are not learned, such as running means."""
+        for _, value in self._walk("", {id(self)}):
+            if not isinstance(value, (Module, Parameter)):
+                yield value
+
+    def register_buffer(self, name: str, tensor: tg.Tensor | None) -> None:
+        """Make `tensor` an attribute that is part of the state and not learned; None keeps the place free.
+
+        Raises:
+            TypeError: it is a Parameter, or no tensor.
+        """
+        if isinstance(tensor, Parameter) or not (tensor is None or isinstance(tensor, tg.Tensor)):
+            raise TypeError(
+                f"{type(self).__name__}.register_buffer: {name} must be a plain tensor, got {type(tensor).__name__}"
+            )
+        self._buffers = (*self._buffers, name)
+        setattr(self, name, tensor)
+
+    # --- the state ---
+
+    def state_dict(self) -> dict[str, tg.Tensor]:
+        """All parameters and buffers by path, as tensors cut off from the graph.
+
+        The values are those of now: training on does not change them. Nothing is copied until then.
+
+        Example:
+            >>> import nn
+            >>> {name: value.shape for name, value in nn.Linear(3, 2).state_dict().items()}
+            {'weight': (2, 3), 'bias': (2,)}
+        """
+        return {path: tensor.detach() for path, tensor in self._state()}
+
+    def _state(self) -> Iterator[tuple[str, tg.Tensor]]:
+        return ((path, value) for path, value in self._walk("", {id(self)}) if isinstance(value, tg.Tensor))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Keys:
+        """Set the parameters and buffers to the values of a `state_dict`.
+
+        Arguments:
+            state_dict: tensors or arrays by path, in the shapes of the parameters; floats take the parameter's type.
+            strict: False leaves alone what is missing, and ignores what is unexpected.
+
+        Returns:
+            (missing_keys, unexpected_keys).
+
+        Raises:
+            TypeError, ValueError: something does not fit. The message lists all of it, and nothing has changed.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"load_state_dict: expected a dict of arrays by name, got {type(state_dict).__name__}")
+        own = dict(self._state())
+        keys = Keys([name for name in own if name not in state_dict], [name for name in state_dict if name not in own])
+        faults = [f"missing: {name}" for name in keys.missing_keys] if strict else []
+        faults += [f"unexpected: {name}" for name in keys.unexpected_keys] if strict else []
+        values = {name: _values(state_dict[name]) for name in own if name in state_dict}
+        for name, value in values.items():
+            tensor = own[name]
+            if value.shape != tensor.shape:
+                faults.append(f"{name}: expected shape {tensor.shape}, got {value.shape}")
+            elif value.dtype.kind != tensor.dtype.kind:
+                faults.append(f"{name}: expected {tensor.dtype}, got {value.dtype}")
+        if faults:
+            raise ValueError(f"load_state_dict: {type(self).__name__} was not changed:\n  " + "\n  ".join(faults))
+        with tg.no_grad():
+            for name, value in values.items():
+                own[name][...] = value
+        return keys
+
+    # --- the mode ---
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode for this module and all below: dropout and batch norm differ between training and use."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set the mode for use: `train(False)`."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters (False), or let them learn again."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    # --- how it is printed ---
+
+    def extra_repr(self) -> str:
+        """The settings of the module, for `repr`."""
+        return ""
+
+    def __repr__(self) -> str:
+        head = type(self).__name__
+        lines = [f"({name}): {value!r}" for name, value in self._own() if isinstance(value, Module)]
+        if not lines:
+            return f"{head}({self.extra_repr()})"
+        body = "\n".join([self.extra_repr(), *lines] if self.extra_repr() else lines)
+        return f"{head}(\n  " + body.replace("\n", "\n  ") + "\n)"
+
+
+def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The parameters and modules that a value is or holds: (path, value)."""
+    if isinstance(value, (Module, Parameter)):
+        yield name, value
+    elif isinstance(value, (list, tuple, dict)):
+        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _opened(f"{name}.{key}", item)
+
+
+def _values(value: Any) -> Any:
+    return value if isinstance(value, tg.Tensor) else np.asarray(value)
+
+
+# --- where we are ----------------------------------------------------------------------------------------------------
+
+
+class _Place:
+    """A module that runs, as graphs and errors call it: "features.2 (Conv2d)" below the outermost running module.
+
+    Graphs keep it, and through it the module; a module keeps no graph, so there is no reference cycle. The path is
+    looked up when somebody asks, because calls are many and questions few.
+    """
+
+    __slots__ = ("module", "outer")
+
+    def __init__(self, module: Module, outer: _Place | None) -> None:
+        self.module = module
+        self.outer = outer
+
+    def __str__(self) -> str:
+        kind = type(self.module).__name__
+        root = self
+        while root.outer is not None:
+            root = root.outer
+        for path, module in root.module.named_modules():
+            if module is self.module:
+                return f"{path} ({kind})" if path else kind
+        return kind
+
+
+_running: ContextVar[_Place | None] = ContextVar("nn", default=None)
+
+
+def located(kind: type[Exception], text: str) -> Exception:
+    """The error `kind` with the running layer named before the text: what a layer's own check raises."""
+    return kind(f"{_running.get()}: {text}")

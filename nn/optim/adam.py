@@ -1,0 +1,74 @@
+"""Adam: steps of a size that adapts to each weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nn._checks import number
+from nn.optim.optimizer import Array, Optimizer
+
+
+class Adam(Optimizer):
+    """p <- p - lr m' / (sqrt(v') + eps), with running means of the gradient and of its square.
+
+    m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2; both start at 0, which m' = m / (1 - beta1^t) and
+    v' = v / (1 - beta2^t) make up for at step t. With weight_decay, g + weight_decay p stands for g.
+
+    Arguments:
+        params: the tensors to optimize, or a list of groups {"params": tensors, "lr": ...}.
+        lr: the learning rate, > 0. betas: (beta1, beta2), each in [0, 1). eps, weight_decay: >= 0.
+
+    Raises:
+        TypeError, ValueError: an argument is impossible.
+
+    Example:
+        >>> import nn, tensorgraph as tg
+        >>> w = nn.Parameter([1.0])
+        >>> (w * w).sum().backward()
+        >>> nn.optim.Adam([w], lr=0.25).step()
+        >>> w.detach()
+        tensor([0.75])
+
+    Source: Kingma, Ba, "Adam: a method for stochastic optimization", 2015; PyTorch's torch.optim.Adam.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, self._checked({"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}))
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        betas = options["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"Adam: betas must be a pair (beta1, beta2), got {betas!r}")
+        return {
+            "lr": number(self, "lr", options["lr"], 0.0, bounds="(]"),
+            "betas": tuple(number(self, f"betas[{i}]", beta, 0.0, 1.0, bounds="[)") for i, beta in enumerate(betas)),
+            "eps": number(self, "eps", options["eps"], 0.0),
+            "weight_decay": number(self, "weight_decay", options["weight_decay"], 0.0),
+        }
+
+    def _update(self, value: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+        g = gradient
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * value
+        if not state:
+            state.update(step=0, exp_avg=np.zeros_like(value), exp_avg_sq=np.zeros_like(value))
+        state["step"] += 1
+        (beta1, beta2), t, m, v = group["betas"], state["step"], state["exp_avg"], state["exp_avg_sq"]
+        m += (1 - beta1) * (g - m)
+        v *= beta2
+        v += (1 - beta2) * g * g
+        root = np.sqrt(v)
+        root /= math.sqrt(1 - beta2**t)
+        root += group["eps"]
+        value -= group["lr"] / (1 - beta1**t) * m / root

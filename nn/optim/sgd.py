@@ -1,0 +1,85 @@
+"""Stochastic gradient descent, with momentum if wished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nn._checks import number
+from nn.optim.optimizer import Array, Optimizer
+
+
+class SGD(Optimizer):
+    """p <- p - lr d, where d = g + weight_decay p, or with momentum its running sum.
+
+    v <- momentum v + (1 - dampening) d, v = d at the first step; then d is v, or d + momentum v with nesterov.
+
+    Arguments:
+        params: the tensors to optimize, or a list of groups {"params": tensors, "lr": ...}.
+        lr: the learning rate, > 0. momentum, dampening, weight_decay: >= 0.
+        nesterov: look ahead; needs a momentum and no dampening.
+
+    Raises:
+        TypeError, ValueError: an argument is impossible.
+
+    Example:
+        >>> import nn, tensorgraph as tg
+        >>> w = nn.Parameter([1.0])
+        >>> (w * w).sum().backward()
+        >>> nn.optim.SGD([w], lr=0.1).step()
+        >>> w.detach()
+        tensor([0.8])
+
+    Source: PyTorch's torch.optim.SGD; Sutskever et al., "On the importance of initialization and momentum in deep
+    learning", 2013. (AlexNet's rule has the learning rate inside v; with a constant rate both are the same.)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        options = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+        }
+        super().__init__(params, self._checked(options))
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        checked = {
+            "lr": number(self, "lr", options["lr"], 0.0, bounds="(]"),
+            "momentum": number(self, "momentum", options["momentum"], 0.0),
+            "dampening": number(self, "dampening", options["dampening"], 0.0),
+            "weight_decay": number(self, "weight_decay", options["weight_decay"], 0.0),
+            "nesterov": bool(options["nesterov"]),
+        }
+        if checked["nesterov"] and (checked["momentum"] == 0 or checked["dampening"] != 0):
+            raise ValueError(
+                "SGD: nesterov needs a momentum greater than 0 and no dampening, "
+                f"got momentum = {checked['momentum']} and dampening = {checked['dampening']}"
+            )
+        return checked
+
+    def _update(self, value: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+        momentum = group["momentum"]
+        d = gradient
+        if group["weight_decay"]:
+            d = d + group["weight_decay"] * value
+        if momentum:
+            v = state.get("momentum_buffer")
+            if v is None:
+                v = state["momentum_buffer"] = np.array(d)
+            else:
+                v *= momentum
+                v += (1 - group["dampening"]) * d
+            d = d + momentum * v if group["nesterov"] else v
+        value -= group["lr"] * d

@@ -1,0 +1,229 @@
+"""Saving and loading: arrays, numbers and strings in one file that can be read without running any code.
+
+The file has the safetensors layout: 8 bytes with the length of a header, the header in JSON (type, shape and place of
+each array), then the bytes of the arrays. Other programs that know safetensors can read a saved `state_dict`. Chosen
+over NumPy's npz because its few rules can be checked before any memory is taken, and because the bytes lie as they lie
+in memory. What is not an array goes, as JSON, into the header's "__metadata__".
+
+Source: https://github.com/huggingface/safetensors (format description).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import tensorgraph as tg
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_TYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+_CODES = {dtype: code for code, dtype in _TYPES.items()}
+_MAX_HEADER = 100_000_000  # bytes; the format's own bound
+_MAX_AXES = 64  # NumPy's
+_LIMIT = 2**48  # elements of an array
+_STRUCTURE = "structure"  # the metadata key under which the state is kept, None in the place of each array
+
+
+class FileFormatError(ValueError):
+    """A file that `load` cannot read: damaged, cut short, or of another kind."""
+
+
+# --- saving ----------------------------------------------------------------------------------------------------------
+
+
+def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+    """Write a state to a file. An earlier file of that name is replaced whole, or not at all.
+
+    Arguments:
+        path: of the file. state: a dict with string keys of arrays, tensors, numbers, strings, lists and such dicts:
+            `model.state_dict()`, or {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}.
+
+    Raises:
+        TypeError: something else is in the state. OSError: the file cannot be written. No file has changed then.
+
+    Example:
+        >>> import nn, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> model = nn.Linear(2, 1)
+        >>> nn.save(path, model.state_dict())
+        >>> model.load_state_dict(nn.load(path))
+        Keys(missing_keys=[], unexpected_keys=[])
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"save: state must be a dict, got {type(state).__name__}; save model.state_dict()")
+    arrays: dict[str, Array] = {}
+    structure = _without_arrays(state, "", arrays)
+    _replace(path, _header(arrays, structure), _in_order(arrays))
+
+
+def _without_arrays(value: Any, path: str, arrays: dict[str, Array]) -> Any:
+    """The state with None for each array; the arrays are collected by path."""
+    below = f"{path}/" if path else ""
+    if isinstance(value, (tg.Tensor, np.ndarray)):
+        array = value.detach().numpy() if isinstance(value, tg.Tensor) else value
+        if array.dtype.newbyteorder("<") not in _CODES:
+            raise TypeError(f"save: {path} holds {array.dtype}, which the file format does not know")
+        if path in arrays:
+            raise ValueError(f"save: two arrays would be called {path!r} in the file")
+        arrays[path] = array
+        return None
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"save: keys must be strings, got {key!r} in {path or 'the state'}")
+        return {key: _without_arrays(item, below + key, arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item, f"{below}{i}", arrays) for i, item in enumerate(value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"save: {path} must be an array, a number, a string, a list or a dict, got {type(value).__name__}")
+
+
+def _in_order(arrays: dict[str, Array]) -> list[tuple[str, Array]]:
+    """The arrays as they follow in the file: wide types first, so that each lies at a multiple of its item size."""
+    return sorted(arrays.items(), key=lambda item: -item[1].dtype.itemsize)
+
+
+def _header(arrays: dict[str, Array], structure: Any) -> bytes:
+    import json  # here, because importing nn should not wait for what only some programs need
+
+    entries: dict[str, Any] = {"__metadata__": {_STRUCTURE: json.dumps(structure)}}
+    start = 0
+    for name, array in _in_order(arrays):
+        code = _CODES[array.dtype.newbyteorder("<")]
+        entries[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, start + array.nbytes]}
+        start += array.nbytes
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    return text + b" " * (-len(text) % 8)
+
+
+def _replace(path: str | os.PathLike[str], header: bytes, arrays: list[tuple[str, Array]]) -> None:
+    """Write beside the file, then put the new one in its place: a reader sees the old or the new one, never half."""
+    target = os.path.realpath(os.fspath(path))
+    unfinished = f"{target}.{os.urandom(4).hex()}.tmp"
+    try:
+        with open(unfinished, "xb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            for _, array in arrays:
+                file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
+        raise
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a file written by `save`, or any other of the safetensors format.
+
+    Nothing in the file is run, and every size in it is checked before memory is taken.
+
+    Returns:
+        What was saved, with NumPy arrays for arrays and lists for tuples.
+
+    Raises:
+        FileFormatError: the file is damaged, cut short, or of another kind. OSError: it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        try:
+            places, structure, start = _read_header(file)
+            arrays = {name: _read_array(file, start, *place) for name, place in places.items()}
+            return arrays if structure is None else _with_arrays(structure, "", arrays)
+        except (_DamageError, RecursionError) as damage:
+            raise FileFormatError(f"load: {os.fspath(path)}: {damage}") from None
+
+
+class _DamageError(Exception):
+    """What is wrong with a file, in words."""
+
+
+_Place = tuple[np.dtype[Any], tuple[int, ...], int]  # type, shape, first byte
+
+
+def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
+    """Where each array lies, the structure of the state (None if the file has none) and where the arrays begin."""
+    import json
+
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(size - 8, _MAX_HEADER):
+        raise _DamageError(f"not a safetensors file, or cut short: {size} bytes, with a header of {length}")
+    try:
+        entries = json.loads(file.read(length).decode())
+        metadata = entries.pop("__metadata__", {})
+        structure = json.loads(metadata[_STRUCTURE]) if _STRUCTURE in metadata else None
+        places = {name: _checked_place(name, entry, size - 8 - length) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _DamageError(f"the header cannot be read: {error!r}") from None
+    if not isinstance(structure, (dict, type(None))):
+        raise _DamageError(f"the header describes no dict, but {structure!r}")
+    end = 0
+    for name, (dtype, shape, start) in sorted(places.items(), key=lambda item: item[1][2]):
+        if start != end:
+            raise _DamageError(f"{name} begins at byte {start} of the data, expected {end}")
+        end = start + _bytes(dtype, shape)
+    if end != size - 8 - length:
+        raise _DamageError(f"the arrays take {end} bytes, the file has {size - 8 - length}")
+    return places, structure, 8 + length
+
+
+def _checked_place(name: str, entry: Any, room: int) -> _Place:
+    dtype, shape, (start, end) = _TYPES[entry["dtype"]], tuple(entry["shape"]), entry["data_offsets"]
+    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)) or len(shape) > _MAX_AXES:
+        raise _DamageError(f"{name} has shape {shape} at bytes {start} to {end}")
+    if math.prod(max(n, 1) for n in shape) > _LIMIT:  # a 0 among the sizes could hide it
+        raise _DamageError(f"{name} of shape {shape} is too large")
+    if end > room or end - start != _bytes(dtype, shape):
+        raise _DamageError(f"{name} of shape {shape} and type {dtype} cannot lie at bytes {start} to {end} of {room}")
+    return dtype, shape, start
+
+
+def _bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    return dtype.itemsize * math.prod(shape)  # in Python's integers, which do not overflow
+
+
+def _read_array(file: BinaryIO, begin: int, dtype: np.dtype[Any], shape: tuple[int, ...], start: int) -> Array:
+    array = np.empty(shape, dtype)
+    file.seek(begin + start)
+    if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]  # any open file has it
+        raise _DamageError("the file became shorter while it was read")
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _with_arrays(structure: Any, path: str, arrays: dict[str, Array]) -> Any:
+    """The state again: the array of that path for each None."""
+    below = f"{path}/" if path else ""
+    if structure is None:
+        if path not in arrays:
+            raise _DamageError(f"{path} is missing")
+        return arrays[path]
+    if isinstance(structure, dict):
+        return {key: _with_arrays(item, below + key, arrays) for key, item in structure.items()}
+    if isinstance(structure, list):
+        return [_with_arrays(item, f"{below}{i}", arrays) for i, item in enumerate(structure)]
+    return structure

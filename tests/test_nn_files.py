@@ -1,0 +1,238 @@
+"""Saving and loading: what goes in comes out, files are replaced whole, and no file can do harm."""
+
+import contextlib
+import json
+import os
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import nn
+import tensorgraph as tg
+
+TYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.safetensors"
+
+
+def same(a, b):
+    """Equal in structure, type and bits; tuples and lists alike."""
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and (a == b or a != a)  # NaN is not equal to itself
+
+
+# --- what goes in comes out ------------------------------------------------------------------------------------------
+
+ARRAYS = hnp.arrays(st.sampled_from(TYPES).map(np.dtype), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0))
+LEAVES = ARRAYS | st.booleans() | st.integers() | st.floats() | st.text()
+KEYS = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
+STATES = st.dictionaries(
+    KEYS, st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+)
+
+
+@given(STATES)
+def test_a_state_comes_back_bit_for_bit(tmp_path_factory, state):
+    path = tmp_path_factory.mktemp("state") / "file"
+    nn.save(path, state)
+    assert same(nn.load(path), state)
+
+
+def test_a_model_and_its_optimizer(path):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    optimizer = nn.optim.Adam(model.parameters())
+    model(np.random.default_rng(0).random((2, 1, 4, 4), np.float32)).sum().backward()
+    optimizer.step()
+    nn.save(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "note": "fine"})
+    saved = nn.load(path)
+    assert (saved["epoch"], saved["note"]) == (3, "fine")
+    again = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    again.load_state_dict(saved["model"])
+    for name, value in model.state_dict().items():
+        assert again.state_dict()[name].tolist() == value.tolist()
+    other = nn.optim.Adam(again.parameters(), lr=1.0)
+    other.load_state_dict(saved["optimizer"])
+    assert other.param_groups[0]["betas"] == (0.9, 0.999)
+    assert other.param_groups[0]["lr"] == 1e-3
+
+
+def test_arrays_of_any_layout_and_byte_order(path):
+    a = np.arange(12, dtype=np.float32).reshape(3, 4)
+    nn.save(path, {"t": a.T, "back": a[::-1], "big": a.astype(">f4"), "wide": np.broadcast_to(a[0], (2, 4))})
+    loaded = nn.load(path)
+    assert same(loaded["t"], np.ascontiguousarray(a.T))
+    assert same(loaded["back"], np.ascontiguousarray(a[::-1]))
+    assert same(loaded["big"], a)
+    assert loaded["wide"].tolist() == [[0, 1, 2, 3]] * 2
+    loaded["t"][...] = 0  # writable, and its own
+
+
+def test_the_layout_is_that_of_safetensors(path):
+    """Read back by the format's description alone."""
+    nn.save(path, {"flag": np.array([True]), "w": tg.tensor([[1.0, 2.0]]), "n": 5})
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8 : 8 + length])
+    assert length % 8 == 0
+    assert all(isinstance(value, str) for value in header.pop("__metadata__").values())
+    assert header == {
+        "w": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]},
+        "flag": {"dtype": "BOOL", "shape": [1], "data_offsets": [8, 9]},
+    }
+    assert struct.unpack("<ff?", raw[8 + length :]) == (1.0, 2.0, True)
+
+
+def made(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_files_of_other_programs_can_be_read(path):
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    path.write_bytes(made({"__metadata__": {"format": "pt"}, "a.b": entry}, struct.pack("<ff", 1, 2)))
+    assert same(nn.load(path), {"a.b": np.array([1, 2], np.float32)})
+
+
+# --- files are replaced whole ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "message"),
+    [
+        ([1], TypeError, r"^save: state must be a dict, got list; save model\.state_dict\(\)$"),
+        (
+            {"a": {"b": None}},
+            TypeError,
+            "^save: a/b must be an array, a number, a string, a list or a dict, got NoneType$",
+        ),
+        ({"a": {1: 2}}, TypeError, "^save: keys must be strings, got 1 in a$"),
+        ({"a": np.array(["x"])}, TypeError, "^save: a holds <U1, which the file format does not know$"),
+        ({"a": np.array([object()])}, TypeError, "^save: a holds object, which"),
+        (
+            {"a/b": np.ones(1), "a": {"b": np.ones(1)}},
+            ValueError,
+            "^save: two arrays would be called 'a/b' in the file$",
+        ),
+    ],
+)
+def test_what_cannot_be_saved_leaves_the_earlier_file(path, state, kind, message):
+    nn.save(path, {"kept": 1})
+    with pytest.raises(kind, match=message):
+        nn.save(path, state)
+    assert nn.load(path) == {"kept": 1}
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failure_while_writing_leaves_the_earlier_file(path, monkeypatch, step):
+    nn.save(path, {"kept": 1})
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="disk full"):
+        nn.save(path, {"lost": np.zeros(1000)})
+    assert nn.load(path) == {"kept": 1}
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").touch()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    nn.save(link, {"a": 1})
+    assert link.is_symlink()
+    assert nn.load(tmp_path / "real") == {"a": 1}
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        nn.save(tmp_path / "no" / "file", {"a": 1})
+    with pytest.raises(FileNotFoundError):
+        nn.load(tmp_path / "no")
+
+
+# --- damaged and hostile files ---------------------------------------------------------------------------------------
+
+GOOD = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+HOSTILE = {
+    "empty": b"",
+    "short": b"\x01\x02",
+    "pickle": b"\x80\x04\x95" + b"x" * 40,
+    "zip": b"PK\x03\x04" + b"x" * 40,
+    "header longer than the file": struct.pack("<Q", 2**63) + b"{}",
+    "not JSON": made(b"{nonsense}"),
+    "not UTF-8": made(b"\xff\xfe"),
+    "deep JSON": made(b"[" * 100_000),
+    "a list": made([1]),
+    "no entry": made({"a": 3}),
+    "a field missing": made({"a": {"dtype": "F32", "shape": [2]}}, b"x" * 8),
+    "unknown type": made({"a": GOOD | {"dtype": "OBJECT"}}, b"x" * 8),
+    "type that cannot be a key": made({"a": GOOD | {"dtype": []}}, b"x" * 8),
+    "negative size": made({"a": GOOD | {"shape": [-2]}}, b"x" * 8),
+    "two negative sizes": made({"a": GOOD | {"shape": [-1, -2]}}, b"x" * 8),
+    "size of a bool": made({"a": GOOD | {"shape": [True, 2]}}, b"x" * 8),
+    "size of a float": made({"a": GOOD | {"shape": [2.0]}}, b"x" * 8),
+    "huge shape": made({"a": GOOD | {"shape": [2**62, 2**62]}}, b"x" * 8),
+    "huge empty shape": made({"a": {"dtype": "F32", "shape": [0, 2**70], "data_offsets": [0, 0]}}),
+    "hidden huge shape": made({"a": {"dtype": "F64", "shape": [2**47, 0, 2**47], "data_offsets": [0, 0]}}),
+    "too many axes": made({"a": {"dtype": "U8", "shape": [1] * 65, "data_offsets": [0, 1]}}, b"x"),
+    "beyond the end": made({"a": GOOD | {"data_offsets": [8, 16]}}, b"x" * 8),
+    "backwards": made({"a": GOOD | {"data_offsets": [8, 0]}}, b"x" * 8),
+    "three offsets": made({"a": GOOD | {"data_offsets": [0, 4, 8]}}, b"x" * 8),
+    "shape and bytes differ": made({"a": GOOD | {"shape": [3]}}, b"x" * 8),
+    "end and bytes differ": made({"a": GOOD | {"data_offsets": [0, 7]}}, b"x" * 8),
+    "overlap": made({"a": GOOD, "b": GOOD}, b"x" * 8),
+    "hole": made({"a": GOOD, "b": GOOD | {"data_offsets": [12, 20]}}, b"x" * 20),
+    "rest": made({"a": GOOD}, b"x" * 9),
+    "array of the structure missing": made({"__metadata__": {"structure": '{"a": null}'}}),
+    "structure is no JSON": made({"__metadata__": {"structure": "{"}}),
+    "structure is no string": made({"__metadata__": {"structure": 3}}),
+    "metadata is no dict": made({"__metadata__": "structure"}),
+    "deep structure": made({"__metadata__": {"structure": '{"a":' + "[" * 900 + "]" * 900 + "}"}}),
+    "structure is no dict": made({"__metadata__": {"structure": "3"}}),
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_files_are_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(nn.FileFormatError, match=r"^load: .*state\.safetensors: "):
+        nn.load(path)
+
+
+def test_a_file_cut_short_anywhere_is_refused(path):
+    nn.save(path, {"a": np.arange(3.0), "b": {"c": np.ones(2, np.int8), "n": 1}})
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(nn.FileFormatError):
+            nn.load(path)
+    path.write_bytes(whole + b" ")
+    with pytest.raises(nn.FileFormatError, match=r"the arrays take 26 bytes, the file has 27$"):
+        nn.load(path)
+
+
+@given(st.data())
+def test_a_damaged_file_gives_a_state_or_a_format_error(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damaged") / "file"
+    nn.save(path, {"a": np.arange(3.0), "b": [np.ones(2, np.int8), 1]})
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw)
+    with contextlib.suppress(nn.FileFormatError):
+        assert isinstance(nn.load(path), dict)
