@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -71,13 +70,8 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
-        place = _Place(self, _running.get())
-        token = _running.set(place)
-        try:
-            with tg.scope(place):
-                return self.forward(*args, **kwargs)
-        finally:
-            _running.reset(token)
+        with tg.scope(_Place(self, tg.current_scope())):
+            return self.forward(*args, **kwargs)
 
     # --- what is inside ---
 
@@ -249,14 +243,14 @@ class _Place:
 
     __slots__ = ("module", "outer")
 
-    def __init__(self, module: Module, outer: _Place | None) -> None:
+    def __init__(self, module: Module, outer: object) -> None:
         self.module = module
-        self.outer = outer
+        self.outer = outer  # the place of the module that called this one, or what was there before all modules
 
     def __str__(self) -> str:
         kind = type(self.module).__name__
         root = self
-        while root.outer is not None:
+        while isinstance(root.outer, _Place):
             root = root.outer
         for path, module in root.module.named_modules():
             if module is self.module:
@@ -264,9 +258,6 @@ class _Place:
         return kind
 
 
-_running: ContextVar[_Place | None] = ContextVar("nn", default=None)
-
-
 def located(kind: type[Exception], text: str) -> Exception:
     """The error `kind` with the running layer named before the text: what a layer's own check raises."""
-    return kind(f"{_running.get()}: {text}")
+    return kind(f"{tg.current_scope()}: {text}")

@@ -54,7 +54,7 @@ def elu(x: Array, /, alpha: float = 1.0) -> Array:
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-elu.vjp(x=lambda g, out, x, alpha=1.0: where(x <= 0, g * alpha * exp(where(x <= 0, x, 0.0)), g))
+elu.vjp(x=lambda g, out, x, alpha=1.0: where(x <= 0, g * alpha * exp(where(x < 0, x, 0.0)), g))
 
 
 @elementwise(gate="function")
