@@ -77,4 +77,9 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    # OpenBLAS' threads wait for each other by spinning: where the cores have other work too, the small matrix products
+    # of such networks take ten times as long on two threads as on one. NumPy has read the setting by now: start again.
+    if os.name == "posix" and "OPENBLAS_NUM_THREADS" not in os.environ:
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        os.execv(sys.executable, sys.orig_argv)
     sys.exit(main(sys.argv[1:]))

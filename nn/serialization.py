@@ -39,6 +39,7 @@ _CODES = {dtype: code for code, dtype in _TYPES.items()}
 _MAX_HEADER = 100_000_000  # bytes; the format's own bound
 _MAX_AXES = 64  # NumPy's
 _LIMIT = 2**48  # elements of an array
+_MAX_DEPTH = 50  # dicts and lists inside each other
 _STRUCTURE = "structure"  # the metadata key under which the state is kept, None in the place of each array
 
 
@@ -57,7 +58,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
             `model.state_dict()`, or {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}.
 
     Raises:
-        TypeError: something else is in the state. OSError: the file cannot be written. No file has changed then.
+        TypeError: something else is in the state. ValueError: it is nested deeper than 50 levels.
+        OSError: the file cannot be written. No file has changed then.
 
     Example:
         >>> import nn, os, tempfile
@@ -76,6 +78,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 def _without_arrays(value: Any, path: str, arrays: dict[str, Array]) -> Any:
     """The state with None for each array; the arrays are collected by path."""
+    if path.count("/") >= _MAX_DEPTH:
+        raise ValueError(f"save: the state is nested deeper than {_MAX_DEPTH} levels at {path[:60]}...")
     below = f"{path}/" if path else ""
     if isinstance(value, (tg.Tensor, np.ndarray)):
         array = value.detach().numpy() if isinstance(value, tg.Tensor) else value
@@ -217,6 +221,8 @@ def _read_array(file: BinaryIO, begin: int, dtype: np.dtype[Any], shape: tuple[i
 
 def _with_arrays(structure: Any, path: str, arrays: dict[str, Array]) -> Any:
     """The state again: the array of that path for each None."""
+    if path.count("/") >= _MAX_DEPTH:
+        raise _DamageError(f"the state is nested deeper than {_MAX_DEPTH} levels at {path[:60]}...")
     below = f"{path}/" if path else ""
     if structure is None:
         if path not in arrays:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph._dtypes import promote
 from tensorgraph._tape import Node, Traced, current, keepable, located, public_kind, user_line
 from tensorgraph.errors import ShapeError
 
@@ -34,6 +35,7 @@ registry: dict[str, Primitive] = {}
 
 
 _MISSING: Any = object()
+_OPERANDS = (Traced, np.ndarray, np.generic, int, float, list, tuple, type(None))
 _NO_OPTIONS: dict[str, Any] = {}  # one for all nodes without options: a dictionary less to make and to collect
 
 
@@ -159,9 +161,10 @@ class Primitive:
                 array = array.astype(like if like.kind == "f" else np.float32)
             if array.dtype.kind in "biuf":
                 return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-        raise located(
-            TypeError, self.name, f"{self.argument(i)} must be a tensor, an array or a number, got {_kind(value)}"
-        )
+        raise located(TypeError, self.name, self._refusal(i, value))
+
+    def _refusal(self, i: int, value: Any) -> str:
+        return f"{self.argument(i)} must be a tensor, an array or a number, got {_kind(value)}"
 
     def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
         try:
@@ -174,8 +177,11 @@ class Primitive:
         if getattr(error, "_located", False):  # by a primitive called inside this one's forward
             return error
         if (kind := public_kind(error)) is not None:
-            hint = self.hint(*args) if self.hint is not None and isinstance(error, ShapeError) else ""
-            named = located(kind, self.name, f"{error}{hint}").with_traceback(error.__traceback__)
+            hint = self.hint(*args) if self.hint is not None and kind is ShapeError else ""
+            got = f"; got {_describe(self, arrays)}" if kind is np.exceptions.AxisError else ""
+            strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS)]
+            text = self._refusal(strange[0], args[strange[0]]) if strange else f"{error}{hint}{got}"
+            named = located(TypeError if strange else kind, self.name, text).with_traceback(error.__traceback__)
         else:
             named = error
             named.add_note(f"in {self.name} of {_describe(self, arrays)}")
@@ -256,28 +262,7 @@ class Binary(Elementwise):
         return beside._wrap(out)
 
 
-# --- types -----------------------------------------------------------------------------------------------------------
-
-_RANK = {"b": 0, "i": 1, "u": 1, "f": 2}  # bools, integers, floats
-
-
-def promote(values: list[Any]) -> np.dtype[Any]:
-    """The type in which arrays of several types meet, by the rules of `Elementwise`."""
-    arrays = [value for value in values if isinstance(value, np.ndarray)]
-    wide = _common([array.dtype for array in arrays if array.ndim])
-    zero = _common([array.dtype for array in arrays if not array.ndim])
-    if wide is None or (zero is not None and _RANK[zero.kind] > _RANK[wide.kind]):
-        wide = zero
-    assert wide is not None  # called with at least one array
-    return wide
-
-
-def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any] | None:
-    """NumPy's common type of those of the highest kind: integers do not widen floats."""
-    if not dtypes:
-        return None
-    highest = max(_RANK[dtype.kind] for dtype in dtypes)
-    return np.result_type(*(dtype for dtype in dtypes if _RANK[dtype.kind] == highest))
+# --- what goes in, in one type and safe from changes -----------------------------------------------------------------
 
 
 def _promoted(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -47,9 +47,20 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.logical_not: ops.logical_not,
 }
 
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    return ops.clip(x, min if a_min is None else a_min, max if a_max is None else a_max)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if ord is not None and (x.ndim if axis is None else np.size(axis)) > 1:  # NumPy means a norm of matrices
+        raise located(ValueError, "numpy.linalg.norm", "ord is for vectors here; say along which axis")
+    return ops.norm(x, ord, axis, keepdims)
+
+
 _SAME_NAME = (
     "where sum mean var std prod max min argmax argmin cumsum dot einsum reshape transpose swapaxes flip expand_dims "
-    "squeeze broadcast_to pad concatenate stack split take clip copy"
+    "squeeze broadcast_to pad concatenate stack split take copy"
 ).split()
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(np, name): getattr(ops, name) for name in _SAME_NAME
@@ -58,7 +69,8 @@ _FUNCTIONS |= {
     np.amax: ops.max,
     np.amin: ops.min,
     np.permute_dims: ops.transpose,
-    np.linalg.norm: ops.norm,
+    np.linalg.norm: _norm,
+    np.clip: _clip,
     np.shape: lambda t: t.shape,
     np.ndim: lambda t: t.ndim,
     np.size: lambda t: t.size,

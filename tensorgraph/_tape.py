@@ -368,5 +368,5 @@ def located(kind: type[Exception], op: str, text: object) -> Exception:
     if place is None:
         return kind(f"{op}: {text}")
     layer = str(place)
-    named = layer.rpartition("(")[2].rstrip(")").lower() == op.replace("_", "")  # "features.2 (Conv2d)" says conv2d
-    return kind(f"{layer}: {text}" if named else f"{layer}: {op}: {text}")
+    said = sorted(layer.rpartition("(")[2].rstrip(")").lower()) == sorted(op.replace("_", ""))
+    return kind(f"{layer}: {text}" if said else f"{layer}: {op}: {text}")  # ConvTranspose2d says conv2d_transpose

@@ -13,7 +13,7 @@ import numpy as np
 
 from tensorgraph import ops
 from tensorgraph._backward import walk
-from tensorgraph._tape import Leaf, Node, current, enable_grad, expose, located, topological_order
+from tensorgraph._tape import Leaf, Node, count_uses, current, enable_grad, expose, located
 from tensorgraph.errors import GradError, ShapeError
 from tensorgraph.tensor import Tensor, as_array, seed_gradient
 
@@ -65,11 +65,14 @@ def gradients(
                     GradError, "gradients", f"{kind} {i} requires no gradient; create it with requires_grad=True"
                 )
     seeds = [seed_gradient(out, up, "gradients") for out, up in zip(outs, ups, strict=True)]
-    found = _pull(outs, seeds, ins, create_graph, create_graph if retain_graph is None else retain_graph)
-    for i, g in enumerate(found):
-        if g is None:
+    nodes = [t._node for t in ins if t._node is not None]
+    reachable = count_uses((out._node for out in outs if out._node is not None), nodes)
+    for i, node in enumerate(nodes):
+        if node not in reachable:  # before the walk, which frees the graph
             raise located(GradError, "gradients", f"no output depends on input {i}")
-    return tuple(found)  # type: ignore[arg-type]  # None was refused
+    found = _pull(outs, seeds, ins, create_graph, create_graph if retain_graph is None else retain_graph)
+    found = [Tensor(np.zeros(t.shape, t.dtype)) if g is None else g for g, t in zip(found, ins, strict=True)]
+    return tuple(g for g in found if g is not None)
 
 
 def _pull(
@@ -86,7 +89,12 @@ def _pull(
     kind = Tensor if create_graph else None
     found = walk(upstream, wanted=wanted, retain_graph=retain_graph, create_graph=kind)
     gs = [None if t._node is None else found.get(t._node) for t in inputs]
-    return [g if g is None or isinstance(g, Tensor) else Tensor._wrap(g) for g in gs]
+    return [g if g is None else _own(g) for g in gs]
+
+
+def _own(g: Any) -> Tensor:
+    """A gradient as a tensor of its own: gradients may share an array, never a tensor."""
+    return Tensor._wrap(g._array, g._node) if isinstance(g, Tensor) else Tensor._wrap(g)
 
 
 # --- functions of functions: how their arguments go in and their results come out ------------------------------------
@@ -132,7 +140,7 @@ class _Call:
         if not current().recording or self.out._node is None:
             return False
         fresh = {t._node for t in self.inputs}
-        return any(isinstance(node, Leaf) and node not in fresh for node in topological_order([self.out._node]))
+        return any(isinstance(node, Leaf) and node not in fresh for node in count_uses([self.out._node]))
 
     def pull(self, seed: Any, create_graph: bool, retain_graph: bool = False) -> list[Tensor]:
         """The gradient of each input for an upstream gradient, zeros where the result does not depend on it."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Before NumPy is imported: on busy cores OpenBLAS' threads wait for each other longer than they work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings

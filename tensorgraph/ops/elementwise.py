@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._primitive import constant, elementwise, promote
+from tensorgraph._dtypes import promote
+from tensorgraph._primitive import constant, elementwise
 from tensorgraph._tape import Array
 
 # --- arithmetic: the add gate distributes, the mul gate swaps ---------------------------------------------------------
@@ -109,7 +110,12 @@ def pow(x: Array, y: Array, /) -> Array:
         >>> tg.pow(tg.tensor([1.0, 2.0]), 3)
         tensor([1., 8.])
     """
-    return np.power(x, y)
+    try:
+        return np.power(x, y)
+    except ValueError as error:
+        if "negative" not in str(error):
+            raise
+        raise ValueError('integers have no negative powers; convert x with x.astype("float32")') from None
 
 
 def _pow_base(g: Any, out: Any, x: Any, y: Any) -> Any:

@@ -61,16 +61,26 @@ def plain_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(plain_index(i) for i in index)
     if isinstance(index, slice):
-        return slice(*(None if i is None else operator.index(i) for i in (index.start, index.stop, index.step)))
+        return slice(*map(_plain_bound, (index.start, index.stop, index.step)))
     if isinstance(index, Traced):
         index = index._array
     if isinstance(index, (list, np.ndarray)):
-        index = np.array(index)
+        try:
+            index = np.array(index)
+        except ValueError:
+            raise located(IndexError, "getitem", f"an index list must be regular, got {index}") from None
         if index.size == 0 and index.dtype.kind == "f":
             index = index.astype(np.int64)  # an empty list
         if index.dtype.kind not in "biu":
             raise located(IndexError, "getitem", f"an index array must hold integers or bools, got {index.dtype}")
     return index
+
+
+def _plain_bound(bound: Any) -> int | None:
+    try:
+        return None if bound is None else operator.index(bound)
+    except TypeError:
+        raise located(TypeError, "getitem", f"a slice needs whole numbers, got {bound!r}") from None
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
@@ -92,7 +102,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         x, axis = reshape(x, shape=(-1,)), 0
     if not -x.ndim <= axis < x.ndim:
         raise located(np.exceptions.AxisError, "take", f"axis {axis} is out of bounds for {x.ndim} axes")
-    return getitem(x, index=(slice(None),) * (axis % x.ndim) + (plain_index(indices),))
+    indices = plain_index([*indices] if isinstance(indices, tuple) else indices)
+    if np.asarray(indices).dtype.kind not in "iu":
+        raise located(IndexError, "take", f"indices must be whole numbers, got {np.asarray(indices).dtype}")
+    return getitem(x, index=(slice(None),) * (axis % x.ndim) + (indices,))
 
 
 @constant
@@ -114,6 +127,8 @@ def one_hot(labels: Array, num_classes: int | None = None) -> Array:
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f'labels must be integers, got {labels.dtype}; convert them with labels.astype("int64")')
+    if num_classes is not None and not isinstance(num_classes, (int, np.integer)):
+        raise TypeError(f"num_classes must be a whole number, got {num_classes}")
     if num_classes is None:
         num_classes = int(labels.max()) + 1 if labels.size else 0
     if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import string
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -140,7 +142,7 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
 def _flat(x: Any) -> Any:
     """(..., F) -> (N, F)"""
-    return x.reshape((-1, x.shape[-1])) if x.ndim != 2 else x
+    return x.reshape((math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim != 2 else x
 
 
 linear.vjp(
@@ -172,7 +174,20 @@ def _einsum(*operands: Array, subscripts: str) -> Array:
         return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
     except ValueError:
         shapes = ", ".join(str(np.shape(operand)) for operand in operands)
-        raise ShapeError(f"subscripts {subscripts!r} do not fit operands of shapes {shapes}") from None
+        reason = _einsum_misfit(subscripts, operands)
+        raise ShapeError(f"subscripts {subscripts!r} do not fit operands of shapes {shapes}{reason}") from None
+
+
+def _einsum_misfit(subscripts: str, operands: Sequence[Array]) -> str:
+    """ ": j is 3 and 4" for a letter that stands for two sizes."""
+    sizes: dict[str, int] = {}
+    for term, operand in zip(subscripts.partition("->")[0].split(","), operands, strict=True):
+        for letter, size in zip(term, operand.shape, strict=True):
+            before = sizes.setdefault(letter, size)
+            if 1 not in (before, size) and before != size:
+                return f": {letter} is {before} and {size}"
+            sizes[letter] = max(before, size)
+    return ""
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:

@@ -82,7 +82,8 @@ def _checked_classes(target: Array, shape: tuple[int, ...]) -> Array:
         elif target.shape == shape:
             fix = '; probabilities must be floats, target.astype("float32")'
         raise ShapeError(
-            f"target must hold one class for each row of shape {shape}, shape {shape[:-1]}, got {target.shape}{fix}"
+            f"target must have shape {shape[:-1]}, one class for each row of scores of shape {shape}, "
+            f"got shape {target.shape}{fix}"
         )
     if target.dtype.kind not in "iu":
         raise TypeError(
@@ -94,7 +95,7 @@ def _checked_classes(target: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _cross_entropy_logits(g: Any, out: Any, logits: Any, target: Any, *, reduction: str = "mean") -> Any:
-    if target.shape == logits.shape:
+    if np.shape(target) == logits.shape:
         d = softmax(logits) * sum(target, axis=-1, keepdims=True) - target
     else:
         d = softmax(logits) - one_hot(target, logits.shape[-1]).astype(logits.dtype)
@@ -144,14 +145,14 @@ def nll_loss(log_probs: Any, target: Any, *, reduction: str = "mean") -> Any:
 # --- targets like the output -----------------------------------------------------------------------------------------
 
 
-def _check_alike(op: str, x: Any, target: Any, reduction: str) -> None:
+def _check_alike(op: str, x: Any, target: Any, reduction: str, name: str = "x") -> None:
     """Refuse targets of another shape: broadcasting (n,) against (n, 1) would compare every pair."""
     try:
         _check_reduction(reduction)
         if np.shape(x) != np.shape(target):
             fix = f"; use target.reshape{np.shape(x)}" if np.size(x) == np.size(target) else ""
             raise ShapeError(
-                f"x of shape {np.shape(x)} and target of shape {np.shape(target)} must have the same shape{fix}"
+                f"{name} of shape {np.shape(x)} and target of shape {np.shape(target)} must have the same shape{fix}"
             )
     except ValueError as error:
         raise located(type(error), op, error) from None
@@ -203,7 +204,7 @@ def binary_cross_entropy(p: Any, target: Any, *, reduction: str = "mean") -> Any
         >>> tg.binary_cross_entropy(tg.tensor([0.5]), tg.tensor([1.0]))
         tensor(0.693147...)
     """
-    _check_alike("binary_cross_entropy", p, target, reduction)
+    _check_alike("binary_cross_entropy", p, target, reduction, name="p")
     _check_probabilities(p)
     return _reduced(_log_loss(p, target), reduction)
 

@@ -13,6 +13,14 @@ from tensorgraph.ops.elementwise import mul, sqrt
 from tensorgraph.ops.reduce import mean, sum
 from tensorgraph.random import default_rng
 
+
+def _check_floats(op: str, x: Any, name: str = "x") -> None:
+    if x.dtype.kind != "f":
+        raise located(
+            TypeError, op, f'{name} must hold floats, got {x.dtype}; convert it with {name}.astype("float32")'
+        )
+
+
 # --- batch normalization ---------------------------------------------------------------------------------------------
 
 
@@ -94,6 +102,7 @@ def batch_norm(
     shape = np.shape(x)
     if len(shape) < 2:
         raise located(ShapeError, "batch_norm", f"x must have at least 2 axes (N, C), got shape {shape}")
+    _check_floats("batch_norm", x)
     for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if v is not None and np.shape(v) != (shape[1],):
             raise located(
@@ -106,6 +115,9 @@ def batch_norm(
             raise located(
                 ShapeError, "batch_norm", f"needs more than one value a channel in training, got x of shape {shape}"
             )
+        for name, running in (("running_mean", running_mean), ("running_var", running_var)):
+            if running is not None:
+                _check_floats("batch_norm", running, name)
         out = _standardize(x, weight, bias, eps=eps)
         _update_running(x, running_mean, running_var, momentum)
         return out
@@ -140,7 +152,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         p: the probability to drop, 0 <= p <= 1. rng: where the randomness comes from; the library's own if None.
 
     Raises:
-        ValueError: p is not in [0, 1].
+        ValueError: p is not in [0, 1]. TypeError: x does not hold floats.
 
     Example:
         >>> import tensorgraph as tg
@@ -149,12 +161,13 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
     """
-    if not 0 <= p <= 1:
-        raise located(ValueError, "dropout", f"p must lie in [0, 1], got {p}")
+    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        raise located(ValueError, "dropout", f"p must lie in [0, 1], got {p!r}")
     if not training or p == 0:
         return x
     shape = np.shape(x)
-    kept = (rng or default_rng()).random(shape, np.float32) >= p
+    _check_floats("dropout", x)
+    kept = (default_rng() if rng is None else rng).random(shape, np.float32) >= p
     scale = 1 / (1 - p) if p < 1 else 0.0
     return _masked(x, (kept * scale).astype(x.dtype))
 

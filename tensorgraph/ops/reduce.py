@@ -11,7 +11,7 @@ import numpy as np
 
 from tensorgraph._broadcast import broadcast_to
 from tensorgraph._primitive import constant, primitive
-from tensorgraph._tape import Array
+from tensorgraph._tape import Array, located
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops.elementwise import abs, where
 
@@ -81,7 +81,7 @@ mean.vjp(x=lambda g, out, x, axis=None, keepdims=False: _spread(g / _divisor(_co
 
 def _divisor(count: int) -> float:
     """The count as a number to divide by: an empty mean is NaN, not a ZeroDivisionError."""
-    return float(count) if count else np.nan
+    return float(count) if count > 0 else np.nan
 
 
 @primitive(gate="function")
@@ -186,7 +186,8 @@ min.vjp(x=lambda g, out, x, axis=None, keepdims=False: where(_first(x, axis, np.
 
 def _not_empty(x: Array, axis: Axis) -> Array:
     if np.size(x) == 0 and _count(x, axis) == 0:
-        raise ShapeError(f"x of shape {x.shape} has no elements along axis {axis}")
+        where = "" if axis is None else f" along axis {axis}"
+        raise ShapeError(f"x of shape {np.shape(x)} has no elements{where}")
     return x
 
 
@@ -262,8 +263,8 @@ def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = F
         return max(abs(x), axis=axis, keepdims=keepdims)
     if ord == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
-    if not ord > 0:
-        raise ValueError(f"norm: ord must be a positive number or inf, got {ord}")
+    if not isinstance(ord, (int, float, np.number)) or not ord > 0:
+        raise located(ValueError, "norm", f"ord must be a positive number or inf, got {ord!r}")
     return sum(abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._primitive import elementwise, primitive, promote
-from tensorgraph._tape import Array, located
+from tensorgraph._dtypes import promote
+from tensorgraph._primitive import elementwise, primitive
+from tensorgraph._tape import Array, Traced, located
 from tensorgraph.errors import ShapeError
 
 Shape = int | tuple[int, ...]
@@ -60,8 +61,13 @@ def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
         (4, 2, 3)
     """
     ndim = np.ndim(x)
-    if axes is not None and sorted(axis % ndim if -ndim <= axis < ndim else axis for axis in axes) != list(range(ndim)):
-        raise ShapeError(f"axes {tuple(axes)} must name each of the {ndim} axes of x of shape {np.shape(x)} once")
+    if axes is None:
+        return np.transpose(x)
+    if not isinstance(axes, (tuple, list)):
+        raise TypeError(f"axes must be a sequence of whole numbers, got {axes!r}")
+    if sorted(axis % ndim if -ndim <= axis < ndim else axis for axis in axes) != list(range(ndim)):
+        fix = "; to exchange two axes use swapaxes" if len(axes) == 2 < ndim else ""
+        raise ShapeError(f"axes {tuple(axes)} must name each of the {ndim} axes of x of shape {np.shape(x)} once{fix}")
     return np.transpose(x, axes)
 
 
@@ -220,6 +226,7 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     if not arrays:
         raise located(ShapeError, "concatenate", "needs at least one array")
     shapes = [np.shape(array) for array in arrays]
+    _check_whole("concatenate", axis)
     if not shapes[0]:
         raise located(ShapeError, "concatenate", "scalars have no axis to join along; use stack")
     _check_axis("concatenate", axis, len(shapes[0]))
@@ -281,12 +288,25 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         step = size // indices_or_sections
         cuts = list(range(step, size, step)) if step else [0] * (indices_or_sections - 1)
     else:
+        if not isinstance(indices_or_sections, (Sequence, np.ndarray)):
+            raise located(
+                TypeError,
+                "split",
+                f"indices_or_sections must be a whole number or a list of positions, got {indices_or_sections!r}",
+            )
         cuts = [int(cut) for cut in indices_or_sections]
     lead = (slice(None),) * (axis % len(shape))
     return [x[(*lead, slice(start, stop))] for start, stop in zip([0, *cuts], [*cuts, size], strict=True)]
 
 
+def _check_whole(op: str, axis: Any) -> None:
+    if not isinstance(axis, (int, np.integer)):
+        fix = "; give the arrays as one list" if isinstance(axis, (Traced, np.ndarray)) else ""
+        raise located(TypeError, op, f"axis must be a whole number, got {type(axis).__name__}{fix}")
+
+
 def _check_axis(op: str, axis: int, ndim: int) -> None:
+    _check_whole(op, axis)
     if not -ndim <= axis < ndim:
         raise located(np.exceptions.AxisError, op, f"axis {axis} is out of bounds for {ndim} axes")
 

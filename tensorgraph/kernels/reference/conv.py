@@ -62,11 +62,12 @@ def conv2d_weight_grad(
     g: (N, F, OH, OW), x: (N, C, H, W) -> (F, C/G, KH, KW)
     """
     f, taps = w_shape[0], w_shape[1] * w_shape[2] * w_shape[3]
-    out = np.zeros((groups, f // groups, taps), g.dtype)  # (G, F/G, K)
+    out = np.zeros(w_shape, g.dtype)
+    rows = out.reshape(groups, f // groups, taps)  # (G, F/G, K), the same memory
     for tile in _tiles(len(x), groups * taps * g.shape[2] * g.shape[3] * g.itemsize):
         columns = _columns(x[tile], w_shape[2:], stride, padding, dilation, groups)  # (G, K, T*L)
-        out += _flat(g[tile], groups) @ columns.swapaxes(1, 2)  # (G, F/G, T*L) @ (G, T*L, K) -> (G, F/G, K)
-    return out.reshape(w_shape)
+        rows += _flat(g[tile], groups) @ columns.swapaxes(1, 2)  # (G, F/G, T*L) @ (G, T*L, K) -> (G, F/G, K)
+    return out
 
 
 def _tiles(n: int, image_bytes: int) -> Iterator[slice]:
