@@ -114,6 +114,23 @@ def test_second_gradient(row, arrays, options):
         differences.assert_close(0 * numeric if analytic is None else analytic.data, numeric)
 
 
+@every_sample
+def test_rules_give_the_same_on_arrays_and_on_tensors(row, arrays, options):
+    """What is recorded with create_graph=True has the values, shapes and types of the fast walk."""
+    for dtype in (np.float32, np.float64):
+        options = {**options, "dtype": dtype} if row.name == "astype" else options
+        inputs = tensors(row, [a.astype(dtype) if is_float(a) else a for a in arrays])
+        out = registry[row.name](*inputs, **options)
+        upstream = upstream_like(out.detach().data).astype(dtype)
+        out.backward(upstream, retain_graph=True)
+        wanted = [inputs[i] for i in tracked(row, arrays)]
+        up = tg.tensor(upstream, requires_grad=True)
+        for tensor, g in zip(wanted, tg.gradients(out, wanted, up, create_graph=True), strict=True):
+            assert g.requires_grad
+            assert g.dtype == tensor.grad.dtype == dtype
+            np.testing.assert_allclose(g.detach().data, tensor.grad.data, rtol=1e-6, atol=1e-6)
+
+
 LAYOUTS = {
     "C": lambda a: np.array(a, order="C"),
     "Fortran": lambda a: np.array(a, order="F"),

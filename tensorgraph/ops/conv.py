@@ -13,7 +13,7 @@ from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, located
 from tensorgraph.errors import ShapeError
 from tensorgraph.kernels import shapes
-from tensorgraph.ops._images import check_bias, check_filters, check_images
+from tensorgraph.ops._checks import check_bias, check_filters, check_images
 from tensorgraph.ops.shape import expand_dims, squeeze
 
 # --- convolution and its gradients -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tensorgraph._broadcast import sum_to
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, Traced, located
 from tensorgraph.errors import ShapeError
+from tensorgraph.ops._checks import check_floats, check_same_type
 from tensorgraph.ops.shape import expand_dims, swapaxes
 
 # --- matmul ----------------------------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
         (..., F_out).
 
     Raises:
-        ShapeError: the sizes do not fit.
+        ShapeError: the sizes do not fit. TypeError: x, w and b are not floats of one type.
 
     Example:
         >>> import tensorgraph as tg
@@ -125,17 +126,22 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
     Source: PyTorch's torch.nn.functional.linear.
     """
-    if np.ndim(w) != 2:
-        raise ShapeError(f"w must have 2 axes (F_out, F_in), got shape {np.shape(w)}")
+    for name, array in (("x", x), ("w", w), ("b", x if b is None else b)):
+        check_floats(name, array)
+        check_same_type(name, array, x)
+    if w.ndim != 2:
+        raise ShapeError(f"w must have 2 axes (F_out, F_in), got shape {w.shape}")
     outputs, inputs = w.shape
-    if np.ndim(x) == 0 or x.shape[-1] != inputs:
-        features = x.shape[-1] if np.ndim(x) else "no"
+    if x.ndim == 0 or x.shape[-1] != inputs:
+        features = x.shape[-1] if x.ndim else "no"
+        flat = math.prod(x.shape[1:]) == inputs and x.ndim > 2
+        fix = f"; flatten it first, x.reshape({x.shape[0]}, {inputs})" if flat else ""
         raise ShapeError(
-            f"x of shape {np.shape(x)} does not fit w of shape {w.shape}: "
-            f"Linear({inputs}, {outputs}) got {features} features"
+            f"x of shape {x.shape} does not fit w of shape {w.shape}: "
+            f"Linear({inputs}, {outputs}) got {features} features{fix}"
         )
-    if b is not None and np.shape(b) != (outputs,):
-        raise ShapeError(f"b must have shape ({outputs},) like the rows of w of shape {w.shape}, got {np.shape(b)}")
+    if b is not None and b.shape != (outputs,):
+        raise ShapeError(f"b must have shape ({outputs},) like the rows of w of shape {w.shape}, got {b.shape}")
     product = np.matmul(x, w.T)
     return product if b is None else product + b
 

@@ -9,16 +9,17 @@ import numpy as np
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, Traced, located, writable
 from tensorgraph.errors import ShapeError
+from tensorgraph.ops._checks import check_floats
 from tensorgraph.ops.elementwise import mul, sqrt
 from tensorgraph.ops.reduce import mean, sum
 from tensorgraph.random import default_rng
 
 
 def _check_floats(op: str, x: Any, name: str = "x") -> None:
-    if x.dtype.kind != "f":
-        raise located(
-            TypeError, op, f'{name} must hold floats, got {x.dtype}; convert it with {name}.astype("float32")'
-        )
+    try:
+        check_floats(name, x)
+    except TypeError as error:
+        raise located(TypeError, op, error) from None
 
 
 # --- batch normalization ---------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tensorgraph import kernels
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array
 from tensorgraph.kernels import shapes
-from tensorgraph.ops._images import check_images
+from tensorgraph.ops._checks import check_images
 
 # --- the largest -----------------------------------------------------------------------------------------------------
 

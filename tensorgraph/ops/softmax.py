@@ -59,7 +59,8 @@ def log_softmax(x: Array, /, axis: Axis = -1) -> Array:
         tensor([-1.e+30,  0.e+00])
     """
     shifted = _below_peak(as_floats(x), axis)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    with np.errstate(divide="ignore"):  # log 0 = -inf where the axis is empty
+        return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
 log_softmax.vjp(x=lambda g, out, x, axis=-1: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))

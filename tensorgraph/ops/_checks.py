@@ -1,4 +1,4 @@
-"""What convolution and pooling ask of their arrays: floats of one type, with the axes that letters name."""
+"""What operations ask of their arrays: floats of one type, with the axes that letters name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tensorgraph.errors import ShapeError
 
 def check_images(x: Any, letters: str = "(N, C, H, W)") -> None:
     """Raise unless x holds floats and has these axes."""
-    _check_floats("x", x)
+    check_floats("x", x)
     if (missing := letters.count(",") + 1 - len(x.shape)) == 0:
         return
     if missing == 1:
@@ -23,8 +23,8 @@ def check_images(x: Any, letters: str = "(N, C, H, W)") -> None:
 
 def check_filters(w: Any, x: Any, letters: str) -> None:
     """Raise unless w holds floats of x's type and has these axes, none of them empty."""
-    _check_floats("w", w)
-    _check_same_type("w", w, x)
+    check_floats("w", w)
+    check_same_type("w", w, x)
     if len(w.shape) != letters.count(",") + 1:
         raise ShapeError(f"w must have {letters.count(',') + 1} axes {letters}, got shape {w.shape}")
     if 0 in w.shape:
@@ -35,13 +35,14 @@ def check_bias(b: Any, x: Any, channels: int) -> None:
     """Raise unless b is None or one float of x's type for each output channel."""
     if b is None:
         return
-    _check_floats("b", b)
-    _check_same_type("b", b, x)
+    check_floats("b", b)
+    check_same_type("b", b, x)
     if b.shape != (channels,):
         raise ShapeError(f"b must have shape ({channels},), one number for each output channel, got shape {b.shape}")
 
 
-def _check_floats(name: str, array: Any) -> None:
+def check_floats(name: str, array: Any) -> None:
+    """Raise unless the array holds floats."""
     dtype = getattr(array, "dtype", None)
     if dtype is None:
         raise TypeError(f"{name} must be a tensor or an array, got {type(array).__name__}")
@@ -49,6 +50,7 @@ def _check_floats(name: str, array: Any) -> None:
         raise TypeError(f'{name} must hold floats, got {dtype}; convert it with {name}.astype("float32")')
 
 
-def _check_same_type(name: str, array: Any, x: Any) -> None:
+def check_same_type(name: str, array: Any, x: Any) -> None:
+    """Raise unless the array has x's type."""
     if array.dtype != x.dtype:
         raise TypeError(f'x is {x.dtype} and {name} is {array.dtype}; convert one, as with x.astype("{array.dtype}")')

@@ -1,0 +1,228 @@
+"""Where PyTorch, NumPy and mathematics leave a choice: kinks, ties, infinities, and the type of a result."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import tensorgraph as tg
+
+INF, NAN = math.inf, math.nan
+
+
+def gradients(f, *arrays):
+    """The gradients of f, with ones upstream, as lists."""
+    leaves = [tg.tensor(np.asarray(a, np.float64), requires_grad=True) for a in arrays]
+    out = f(*leaves)
+    out.backward(np.ones(out.shape))
+    return [leaf.grad.tolist() for leaf in leaves]
+
+
+# --- ties and kinks --------------------------------------------------------------------------------------------------
+
+TIES = {  # in every spelling the FIRST maximum (minimum) gets the gradient: (function, arguments, gradients)
+    "maximum": (tg.maximum, ([1, 5, 2], [1, 2, 5]), [[1, 1, 0], [0, 0, 1]]),
+    "minimum": (tg.minimum, ([1, 5, 2], [1, 2, 5]), [[1, 0, 1], [0, 1, 0]]),
+    "t.maximum": (lambda x, y: x.maximum(y), ([3], [3]), [[1], [0]]),
+    "np.maximum": (np.maximum, ([3], [3]), [[1], [0]]),
+    "maximum of NaN": (tg.maximum, ([NAN, 1, NAN], [1, NAN, NAN]), [[1, 0, 1], [0, 1, 0]]),
+    "maximum of zeros": (tg.maximum, ([-0.0, 0.0], [0.0, -0.0]), [[1, 1], [0, 0]]),
+    "max": (tg.max, ([2, 7, 7, 1],), [[0, 1, 0, 0]]),
+    "min": (tg.min, ([2, 1, 7, 1],), [[0, 1, 0, 0]]),
+    "t.max": (lambda x: x.max(axis=0), ([[7, 1], [7, 2], [0, 2]],), [[[1, 0], [0, 1], [0, 0]]]),
+    "np.max": (lambda x: np.max(x, axis=1, keepdims=True), ([[7, 7], [1, 2]],), [[[1, 0], [0, 1]]]),
+    "max over two axes": (
+        lambda x: x.max((0, 2)),
+        ([[[1, 5], [3, 3]], [[5, 5], [3, 3]]],),
+        [[[[0, 1], [1, 0]], [[0, 0]] * 2]],
+    ),
+    "max of NaN": (tg.max, ([1, NAN, 3, NAN],), [[0, 1, 0, 0]]),
+    "norm inf": (lambda x: tg.norm(x, INF), ([-3, 3, 1],), [[-1, 0, 0]]),
+    "max_pool2d": (lambda x: tg.max_pool2d(x, 2), ([[[[0, 4], [4, 4]]]],), [[[[[0, 1], [0, 0]]]]]),
+}
+
+KINKS = {
+    "relu": (tg.relu, ([-1, -0.0, 0, 1],), [[0, 0, 0, 1]]),
+    "relu of NaN": (tg.relu, ([NAN],), [[1]]),
+    "leaky_relu": (tg.leaky_relu, ([-1, 0, 1],), [[0.01, 0.01, 1]]),
+    "elu": (tg.elu, ([0, 1, -INF],), [[1, 1, 0]]),
+    "elu of NaN": (tg.elu, ([NAN],), [[1]]),
+    "abs": (tg.abs, ([-2, -0.0, 0, 3],), [[-1, 0, 0, 1]]),
+    "clip": (lambda x: tg.clip(x, -1, 1), ([-2, -1, 0, 1, 2],), [[0, 1, 1, 1, 0]]),
+    "clip below": (lambda x: x.clip(min=0), ([-1, 0, 1],), [[0, 1, 1]]),
+    "clip by tensors": (tg.clip, ([-2, 0, 2, 1], [-1] * 4, [1] * 4), [[0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0]]),
+    "clip by crossed tensors": (tg.clip, ([0.0, 2.0], [1.0, 1.0], [-1.0, -1.0]), [[0, 0], [0, 0], [1, 1]]),
+    "norm of zeros": (tg.norm, ([0, 0],), [[0, 0]]),
+    "std of equals": (tg.std, ([2, 2],), [[0, 0]]),
+    "prod of one zero": (tg.prod, ([2, 0, 5],), [[0, 10, 0]]),
+    "prod of two zeros": (tg.prod, ([0, 3, 0],), [[0, 0, 0]]),
+}
+
+
+@pytest.mark.parametrize(("f", "arrays", "expected"), (TIES | KINKS).values(), ids=TIES | KINKS)
+def test_who_gets_the_gradient(f, arrays, expected):
+    assert gradients(f, *arrays) == expected
+
+
+INFINITE = {
+    "sqrt of 0": (tg.sqrt, ([0, 4],), [[INF, 0.25]]),
+    "log of 0": (tg.log, ([0, INF],), [[INF, 0]]),
+    "1 / 0": (lambda x: 1 / x, ([0],), [[-INF]]),
+    "x^0 at 0": (lambda x: x**0, ([0, 2],), [[0, 0]]),
+    "x^1 and x^2 at 0": (lambda x: x ** np.array([1.0, 2.0]), ([0, 0],), [[1, 0]]),
+    "x^y at 0": (tg.pow, ([0, 0, 0, 2], [0, 1, 2, 0]), [[0, 1, 0, 0], [0, 0, 0, math.log(2)]]),
+    "0^y": (lambda y: 0.0**y, ([0, 1, 2],), [[0, 0, 0]]),
+    "0^-1": (lambda y: 0.0**y, ([-1],), [[-INF]]),
+}
+
+
+@pytest.mark.parametrize(("f", "arrays", "expected"), INFINITE.values(), ids=INFINITE)
+def test_gradients_at_the_edge_of_the_domain(f, arrays, expected):
+    with np.errstate(divide="ignore"):  # of the forward pass, as NumPy's
+        assert gradients(f, *arrays) == expected
+
+
+def test_the_branch_that_where_did_not_take_leaks_nothing():
+    x = tg.tensor([0.0, 4.0], requires_grad=True)
+    tg.where(x > 0, tg.sqrt(x), 0.0).sum().backward()
+    assert np.isnan(x.grad.data[0])  # 0 * inf, inside sqrt: the way out is to choose before
+    x.grad = None
+    safe = tg.where(x > 0, x, 1.0)
+    tg.where(x > 0, tg.sqrt(safe), 0.0).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.25]
+    y = tg.tensor([NAN, 2.0], requires_grad=True)
+    tg.where(np.array([False, True]), y, 0.0).sum().backward()
+    assert y.grad.tolist() == [0.0, 1.0]
+
+
+LARGE = [-1e30, -1e4, -90.0, 0.0, 90.0, 1e4, 1e30]
+
+
+AT_LARGE = [getattr(tg, name) for name in "sigmoid softplus tanh relu leaky_relu elu gelu arctan".split()]
+AT_LARGE += [tg.logsumexp, tg.softmax, tg.log_softmax, lambda x: tg.softmax_cross_entropy(x, 0)]
+AT_LARGE += [lambda x: tg.softmax_cross_entropy(x, np.full(7, 1 / 7))]
+AT_LARGE += [lambda x: tg.binary_cross_entropy_with_logits(x, np.linspace(0, 1, 7, dtype=x.dtype))]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("f", AT_LARGE)
+def test_large_numbers_neither_overflow_nor_warn(f, dtype):
+    x = tg.tensor(np.array(LARGE, dtype), requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = f(x)
+        out.backward(np.ones(out.shape, dtype))
+    assert np.isfinite(out.detach().data).all()
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_softmax_cross_entropy_of_one_case_takes_a_plain_number_as_target():
+    logits = tg.tensor([1.0, 3.0], requires_grad=True)
+    for create_graph in (False, True):
+        logits.grad = None
+        tg.softmax_cross_entropy(logits, 1).backward(create_graph=create_graph)
+        np.testing.assert_allclose(logits.grad.detach().data, tg.softmax(logits).detach().data - [0, 1], rtol=1e-6)
+
+
+def test_second_derivatives_of_a_power_of_integers():
+    """An array of integers, a constant, to the power of a tensor: the rule compares both."""
+    y = tg.tensor([2.0, 1.0], dtype="float64", requires_grad=True)
+    (slope,) = tg.gradients((np.array([3, 2]) ** y).sum(), y, create_graph=True)
+    (curvature,) = tg.gradients(slope.sum(), y)
+    np.testing.assert_allclose(curvature.data, [9 * math.log(3) ** 2, 2 * math.log(2) ** 2], rtol=1e-12)
+
+
+def test_more_degrees_of_freedom_than_numbers():
+    x = tg.tensor([1.0], requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tg.var(x, ddof=2).backward()
+    assert np.isnan(x.grad.data).all()
+
+
+# --- types: as in PyTorch --------------------------------------------------------------------------------------------
+
+TYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
+HIGHER = {"bool": 0, "uint8": 1, "int32": 1, "int64": 1, "float32": 2, "float64": 2}
+
+
+def meet(a, a_ndim, b, b_ndim):
+    """The type of two tensors: the higher kind wins; of one kind, arrays win over scalars; else the wider one."""
+    if HIGHER[a] != HIGHER[b]:
+        return max(a, b, key=HIGHER.get)
+    if (a_ndim > 0) != (b_ndim > 0):
+        return a if a_ndim else b
+    return max(a, b, key=TYPES.index)
+
+
+@pytest.mark.parametrize(("a", "b"), list(itertools.product(TYPES, repeat=2)))
+def test_the_type_of_two_tensors(a, b):
+    for x_shape, y_shape in itertools.product([(), (2,)], repeat=2):
+        x, y = tg.tensor(np.ones(x_shape, a)), tg.tensor(np.ones(y_shape, b))
+        expected = meet(a, len(x_shape), b, len(y_shape))
+        for out in (x + y, x * y, tg.maximum(x, y), tg.where(np.array(True), x, y)):
+            assert out.dtype == expected
+        assert (x / y).dtype == (expected if HIGHER[expected] == 2 else "float32")
+        assert (x < y).dtype == bool
+        if x_shape == y_shape:  # what is joined does not broadcast
+            assert tg.stack([x, y]).dtype == expected
+        if HIGHER[expected] == 2:  # and gradients go back in the type of each
+            leaves = [tg.tensor(t.data, requires_grad=HIGHER[str(t.dtype)] == 2) for t in (x, y)]
+            product = leaves[0] * leaves[1]
+            product.backward(np.ones(product.shape))
+            for t in leaves:
+                assert t.grad is None or (t.grad.dtype, t.grad.shape) == (t.dtype, t.shape)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_numbers_promote_only_to_a_higher_kind(dtype, shape):
+    x = tg.tensor(np.ones(shape, dtype))
+    whole = "int64" if dtype == "bool" else dtype
+    fraction = dtype if HIGHER[dtype] == 2 else "float32"
+    for out in (x + 2, 2 * x, x * True + 2, tg.where(x > 0, x, 2), tg.where(x > 0, 2, x), tg.maximum(x, 2)):
+        assert out.dtype == whole
+    for out in (x + 2.0, 2.5 * x, x / 2, 1 / x, x**0.5, tg.where(x > 0, x, 1.5), tg.minimum(x, 0.5)):
+        assert out.dtype == fraction
+    for number in (np.float64(2.0), np.float32(2.0)):  # NumPy's numbers are numbers
+        assert (x * number).dtype == (number * x).dtype == fraction
+    assert (x + np.int64(2)).dtype == whole
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_functions_and_reductions_of_integers(dtype):
+    x = tg.tensor(np.ones((2, 2), dtype))
+    fraction = dtype if HIGHER[dtype] == 2 else "float32"
+    for f in (
+        tg.exp,
+        tg.sqrt,
+        tg.sin,
+        tg.sigmoid,
+        tg.tanh,
+        tg.log1p,
+        tg.mean,
+        tg.var,
+        tg.logsumexp,
+        tg.softmax,
+        tg.norm,
+    ):
+        assert f(x).dtype == fraction, f
+    for f in (tg.sum, tg.prod, tg.cumsum):
+        assert f(x).dtype == (dtype if HIGHER[dtype] == 2 else "int64"), f
+    for f in (tg.max, tg.min, tg.transpose, tg.flip, tg.copy, lambda t: t[0], lambda t: t.reshape(4)):
+        assert f(x).dtype == dtype, f
+    assert tg.argmax(x).dtype == "int64"
+    assert tg.one_hot(tg.tensor([0, 1]), 2).dtype == "float32"
+
+
+def test_python_numbers_and_lists_are_float32_int64_and_bool():
+    assert tg.tensor(1.0).dtype == tg.tensor([[1, 2.5]]).dtype == np.float32
+    assert tg.tensor(1).dtype == tg.tensor([True, 2]).dtype == np.int64
+    assert tg.tensor([True]).dtype == bool
+    assert tg.tensor(np.array([1.0])).dtype == tg.tensor(np.float64(1.0)).dtype == np.float64
+    assert (tg.ones(2) * [1.5, 2.5]).dtype == (tg.ones(2) - (1, 2)).dtype == np.float32
+    assert (tg.ones(2, dtype="float64") * [1.5, 2.5]).dtype == np.float64

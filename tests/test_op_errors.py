@@ -1,0 +1,400 @@
+"""Mistakes with operations, each with the exact words of the answer; test_errors.py has the others.
+
+Those of convolution and pooling are in test_conv_pool_errors.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensorgraph as tg
+from tensorgraph import ShapeError
+
+
+def ones(*shape):
+    return tg.ones(*shape)
+
+
+LABELS = np.array([0, 1])
+ONE_CLASS = "target must have shape (2,), one class for each row of scores of shape (2, 3), got shape "
+
+ELEMENTWISE = {
+    "shapes that do not broadcast": (
+        lambda: ones(2, 3) + ones(2),
+        ShapeError,
+        "add: x of shape (2, 3) and y of shape (2,) do not broadcast",
+    ),
+    "shapes of three that do not broadcast": (
+        lambda: tg.where(ones(2) > 0, ones(3), 0.0),
+        ShapeError,
+        "where: condition of shape (2,), x of shape (3,) and y = 0.0 do not broadcast",
+    ),
+    "a text as operand": (
+        lambda: ones(2) + "a",
+        TypeError,
+        "add: y must be a tensor, an array or a number, got str",
+    ),
+    "a complex number as operand": (
+        lambda: ones(2) * 1j,
+        TypeError,
+        "mul: y must be a tensor, an array or a number, got complex",
+    ),
+    "an array of objects as operand": (
+        lambda: np.array([None, None]) - ones(2),
+        TypeError,
+        "sub: x must be a tensor, an array or a number, got an array of object",
+    ),
+    "one operand": (lambda: tg.add(ones(2)), TypeError, "add: takes 2 arguments, got 1"),
+    "no operand": (lambda: tg.exp(), TypeError, "exp: missing x"),
+    "integers to a negative power": (
+        lambda: tg.arange(3) ** -1,
+        ValueError,
+        'pow: integers have no negative powers; convert x with x.astype("float32")',
+    ),
+    "a condition of floats": (
+        lambda: tg.where(ones(2), 1.0, 0.0),
+        TypeError,
+        "where: condition must be bool, got float32; compare it with something first",
+    ),
+    "clip without bounds": (lambda: ones(2).clip(), TypeError, "clip: needs min or max, both are None"),
+    "a function of NumPy that is not here": (
+        lambda: np.arctan2(ones(2), ones(2)),
+        TypeError,
+        "numpy.arctan2: tensors have no such operation; use t.detach().numpy() for its values",
+    ),
+    "out= of NumPy": (
+        lambda: np.exp(ones(2), out=np.ones(2)),
+        TypeError,
+        "numpy.exp: a tensor takes no out here; assign the result instead",
+    ),
+}
+
+SHAPES = {
+    "reshape to another size": (
+        lambda: ones(2, 3).reshape(4, -1),
+        ShapeError,
+        "reshape: x of shape (2, 3) has 6 elements, which do not fill shape (4, -1)",
+    ),
+    "transpose as in PyTorch": (
+        lambda: ones(2, 3, 4).transpose(0, 1),
+        ShapeError,
+        "transpose: axes (0, 1) must name each of the 3 axes of x of shape (2, 3, 4) once; "
+        "to exchange two axes use swapaxes",
+    ),
+    "transpose with one axis": (
+        lambda: ones(2, 3).transpose(0),
+        TypeError,
+        "transpose: axes must be a sequence of whole numbers, got 0",
+    ),
+    "the same axis twice": (
+        lambda: ones(2, 3).permute(0, 0),
+        ShapeError,
+        "transpose: axes (0, 0) must name each of the 2 axes of x of shape (2, 3) once",
+    ),
+    "squeeze a long axis": (
+        lambda: ones(2, 1).squeeze(0),
+        ShapeError,
+        "squeeze: axis 0 of x of shape (2, 1) has size 2, not 1",
+    ),
+    "an axis that is not there": (
+        lambda: ones(2).swapaxes(0, 1),
+        np.exceptions.AxisError,
+        "swapaxes: axis 1 is out of bounds for 1 axes",
+    ),
+    "a new axis twice": (
+        lambda: ones(2).expand_dims((0, 0)),
+        ShapeError,
+        "expand_dims: axis (0, 0) names an axis twice",
+    ),
+    "broadcast to fewer": (
+        lambda: tg.broadcast_to(ones(3), (2,)),
+        ShapeError,
+        "broadcast_to: x of shape (3,) does not broadcast to (2,)",
+    ),
+    "pad with three numbers": (
+        lambda: tg.pad(ones(2, 3), (1, 2, 3)),
+        ShapeError,
+        "pad: pad_width (1, 2, 3) does not give (before, after) for x of shape (2, 3)",
+    ),
+    "pad with a negative number": (
+        lambda: tg.pad(ones(2), -1),
+        ValueError,
+        "pad: pad_width must hold whole numbers >= 0, got -1",
+    ),
+    "pad in another way": (
+        lambda: tg.pad(ones(2), 1, mode="reflect"),
+        ValueError,
+        "pad: mode must be \"constant\", got 'reflect'",
+    ),
+    "join different shapes": (
+        lambda: tg.concatenate([ones(2, 3), ones(2, 4)]),
+        ShapeError,
+        "concatenate: shapes (2, 3), (2, 4) differ in more than axis 0",
+    ),
+    "join nothing": (lambda: tg.stack([]), ShapeError, "stack: needs at least one array"),
+    "join scalars": (
+        lambda: tg.concatenate([ones(2).sum()]),
+        ShapeError,
+        "concatenate: scalars have no axis to join along; use stack",
+    ),
+    "forget the list": (
+        lambda: tg.concatenate(ones(2), ones(3)),
+        TypeError,
+        "concatenate: axis must be a whole number, got Tensor; give the arrays as one list",
+    ),
+    "split unevenly": (
+        lambda: tg.split(ones(5), 2),
+        ShapeError,
+        "split: axis 0 of x of shape (5,) does not divide into 2 equal parts",
+    ),
+}
+
+INDICES = {
+    "an index out of range": (
+        lambda: ones(2, 3)[2],
+        IndexError,
+        "getitem: index 2 is out of bounds for axis 0 with size 2, x has shape (2, 3)",
+    ),
+    "too many indices": (
+        lambda: ones(2)[0, 1],
+        IndexError,
+        "getitem: too many indices for array: array is 1-dimensional, but 2 were indexed, x has shape (2,)",
+    ),
+    "indices with fractions": (
+        lambda: ones(3)[ones(2)],
+        IndexError,
+        "getitem: an index array must hold integers or bools, got float32",
+    ),
+    "a slice with fractions": (
+        lambda: ones(3)[:1.5],
+        TypeError,
+        "getitem: a slice needs whole numbers, got 1.5",
+    ),
+    "take along an axis that is not there": (
+        lambda: tg.take(ones(3), [0], axis=1),
+        np.exceptions.AxisError,
+        "take: axis 1 is out of bounds for 1 axes",
+    ),
+    "one_hot of floats": (
+        lambda: tg.one_hot(ones(2), 3),
+        TypeError,
+        'one_hot: labels must be integers, got float32; convert them with labels.astype("int64")',
+    ),
+    "one_hot of large labels": (
+        lambda: tg.one_hot(tg.tensor([0, 3]), 3),
+        ShapeError,
+        "one_hot: labels must lie in 0..2, got 0..3",
+    ),
+}
+
+REDUCTIONS = {
+    "the maximum of nothing": (lambda: tg.zeros(0).max(), ShapeError, "max: x of shape (0,) has no elements"),
+    "the maximum along an empty axis": (
+        lambda: tg.zeros(2, 0).argmax(1),
+        ShapeError,
+        "argmax: x of shape (2, 0) has no elements along axis 1",
+    ),
+    "a norm of another kind": (
+        lambda: ones(2, 2).norm("fro"),
+        ValueError,
+        "norm: ord must be a positive number or inf, got 'fro'",
+    ),
+}
+
+PRODUCTS = {
+    "matrices that do not fit": (
+        lambda: ones(2, 3) @ ones(2, 3),
+        ShapeError,
+        "matmul: x of shape (2, 3) and y of shape (2, 3) do not fit: "
+        "the last axis of x has size 3, the second to last axis of y 2",
+    ),
+    "a matrix and a vector that do not fit": (
+        lambda: ones(2, 3) @ ones(2),
+        ShapeError,
+        "matmul: x of shape (2, 3) and y of shape (2,) do not fit: the last axis of x has size 3, the only axis of y 2",
+    ),
+    "stacks that do not fit": (
+        lambda: ones(2, 3, 4) @ ones(3, 4, 5),
+        ShapeError,
+        "matmul: x of shape (2, 3, 4) and y of shape (3, 4, 5) do not fit: their batch axes do not broadcast",
+    ),
+    "a matrix product with a number": (
+        lambda: ones(2) @ 2.0,
+        ShapeError,
+        "matmul: needs at least one axis on both sides, got x of shape (2,) and y of shape (); use *",
+    ),
+    "dot of stacks": (
+        lambda: tg.dot(ones(2, 3), ones(4, 3, 2)),
+        ShapeError,
+        "dot: y of shape (4, 3, 2) has more than two axes; use matmul or einsum",
+    ),
+    "a linear layer of another size": (
+        lambda: tg.linear(ones(2, 3), ones(4, 5)),
+        ShapeError,
+        "linear: x of shape (2, 3) does not fit w of shape (4, 5): Linear(5, 4) got 3 features",
+    ),
+    "a flatten of another size": (
+        lambda: tg.linear(tg.ones(2, 16, 4, 4, requires_grad=True).reshape(2, -1), ones(120, 400)),
+        ShapeError,
+        "linear: x of shape (2, 256) does not fit w of shape (120, 400): "
+        "Linear(400, 120) got 256 features: flatten of (16, 4, 4) = 256",
+    ),
+    "a bias of another size": (
+        lambda: tg.linear(ones(2, 3), ones(4, 3), ones(3)),
+        ShapeError,
+        "linear: b must have shape (4,) like the rows of w of shape (4, 3), got (3,)",
+    ),
+    "einsum with sizes that differ": (
+        lambda: tg.einsum("ij,jk->ik", ones(2, 3), ones(4, 5)),
+        ShapeError,
+        "einsum: subscripts 'ij,jk->ik' do not fit operands of shapes (2, 3), (4, 5): j is 3 and 4",
+    ),
+    "einsum with a term too many": (
+        lambda: tg.einsum("ij,jk->ik", ones(2, 3)),
+        ShapeError,
+        "einsum: 'ij,jk->ik' has 2 terms for 1 operands",
+    ),
+    "einsum with a letter too many": (
+        lambda: tg.einsum("ijk->i", ones(2, 3)),
+        ShapeError,
+        "einsum: term 'ijk' of 'ijk->i' does not fit an operand of 2 axes",
+    ),
+    "einsum with the subscripts last": (
+        lambda: tg.einsum(ones(2, 3), "ij->ji"),
+        TypeError,
+        'einsum: the subscripts come first, as a string like "ij,jk->ik", got Tensor',
+    ),
+}
+
+LOSSES = {
+    "float labels": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3), LABELS * 1.0),
+        TypeError,
+        "softmax_cross_entropy: target must hold integer class numbers, got float64; "
+        'convert it with target.astype("int64")',
+    ),
+    "labels out of range": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3), LABELS + 2),
+        ValueError,
+        "softmax_cross_entropy: target must hold classes in 0..2, got 2..3",
+    ),
+    "labels as a column": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3), LABELS[:, None]),
+        ShapeError,
+        f"softmax_cross_entropy: {ONE_CLASS}(2, 1); use target.reshape(2)",
+    ),
+    "labels of another batch": (
+        lambda: tg.nll_loss(ones(2, 3), np.array([0, 1, 2])),
+        ShapeError,
+        f"nll_loss: {ONE_CLASS}(3,)",
+    ),
+    "one-hot labels of integers": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3), np.eye(3, dtype=int)[:2]),
+        ShapeError,
+        f'softmax_cross_entropy: {ONE_CLASS}(2, 3); probabilities must be floats, target.astype("float32")',
+    ),
+    "labels before logits": (
+        lambda: tg.softmax_cross_entropy(LABELS, ones(2, 3)),
+        TypeError,
+        'softmax_cross_entropy: logits must be floats, got int64; convert them with logits.astype("float32")',
+    ),
+    "images of logits": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3, 4), LABELS),
+        ShapeError,
+        "softmax_cross_entropy: logits must have shape (N, C) or (C,), got (2, 3, 4)",
+    ),
+    "another reduction": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3), LABELS, reduction="avg"),
+        ValueError,
+        'softmax_cross_entropy: reduction must be "mean", "sum" or "none", got \'avg\'',
+    ),
+    "log-probabilities of one case": (
+        lambda: tg.nll_loss(ones(3), LABELS),
+        ShapeError,
+        "nll_loss: log_probs must have shape (N, C), got (3,)",
+    ),
+    "(n,) against (n, 1)": (
+        lambda: tg.mse_loss(ones(3), ones(3, 1)),
+        ShapeError,
+        "mse_loss: x of shape (3,) and target of shape (3, 1) must have the same shape; use target.reshape(3,)",
+    ),
+    "logits for probabilities": (
+        lambda: tg.binary_cross_entropy(ones(2) * 3, ones(2)),
+        ValueError,
+        "binary_cross_entropy: p must lie in [0, 1], got 3..3; for logits use binary_cross_entropy_with_logits",
+    ),
+}
+
+LAYERS = {
+    "batch normalization without channels": (
+        lambda: tg.batch_norm(ones(3)),
+        ShapeError,
+        "batch_norm: x must have at least 2 axes (N, C), got shape (3,)",
+    ),
+    "batch normalization of other channels": (
+        lambda: tg.batch_norm(ones(2, 3), weight=ones(2), training=True),
+        ShapeError,
+        "batch_norm: weight must have shape (3,) for x of shape (2, 3), got (2,)",
+    ),
+    "batch normalization of one value": (
+        lambda: tg.batch_norm(ones(1, 3), training=True),
+        ShapeError,
+        "batch_norm: needs more than one value a channel in training, got x of shape (1, 3)",
+    ),
+    "batch normalization without statistics": (
+        lambda: tg.batch_norm(ones(2, 3)),
+        TypeError,
+        "batch_norm: needs running_mean and running_var when training is False",
+    ),
+    "dropout of more than all": (
+        lambda: tg.dropout(ones(2), 1.5),
+        ValueError,
+        "dropout: p must lie in [0, 1], got 1.5",
+    ),
+    "dropout of integers": (
+        lambda: tg.dropout(tg.arange(3)),
+        TypeError,
+        'dropout: x must hold floats, got int64; convert it with x.astype("float32")',
+    ),
+    "a gate that there is not": (
+        lambda: tg.extend.primitive(gate="or")(lambda x: x),
+        ValueError,
+        "<lambda>: gate must be one of add, mul, copy, max, function, wire, got 'or'",
+    ),
+}
+
+TABLE = ELEMENTWISE | SHAPES | INDICES | REDUCTIONS | PRODUCTS | LOSSES | LAYERS
+MISTAKES = (TypeError, ValueError, IndexError)
+
+
+@pytest.mark.parametrize(("mistake", "kind", "message"), TABLE.values(), ids=TABLE)
+def test_mistake(mistake, kind, message):
+    with pytest.raises(MISTAKES) as caught:
+        mistake()
+    assert str(caught.value) == message
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name != "a gate that there is not"])
+def test_the_running_layer_is_named_first(name):
+    mistake, kind, message = TABLE[name]
+    with tg.scope("features.2 (Layer)"), pytest.raises(kind) as caught:
+        mistake()
+    assert str(caught.value) == f"features.2 (Layer): {message}"
+
+
+def test_a_layer_that_is_named_like_the_operation_says_it_once():
+    with tg.scope("classifier.1 (Linear)"), pytest.raises(ShapeError) as caught:
+        tg.linear(ones(2, 3), ones(4, 5))
+    assert str(caught.value) == (
+        "classifier.1 (Linear): x of shape (2, 3) does not fit w of shape (4, 5): Linear(5, 4) got 3 features"
+    )
+
+
+def test_the_users_line_is_noted():
+    with pytest.raises(ShapeError) as caught:
+        ones(2, 3) @ ones(2)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"at {__file__}:")
+    assert note.endswith(": ones(2, 3) @ ones(2)")
