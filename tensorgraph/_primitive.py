@@ -99,6 +99,9 @@ class Primitive:
         """The name of the i-th array argument."""
         return f"{self.arguments[0]}[{i}]" if self.variadic else self.arguments[i]
 
+    def _names(self, arrays: Any) -> list[str]:
+        return [self.argument(i) for i in range(len(arrays))]
+
     # --- calls ---
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -138,7 +141,7 @@ class Primitive:
     def _bind(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort a call with arrays by keyword, options by position or defaults left out into (arrays, options)."""
         if len(args) > len(self._positional):
-            raise located(TypeError, self.name, f"takes {len(self._positional)} arguments, got {len(args)}")
+            raise located(TypeError, self.name, f"takes ({', '.join(self._positional)}), got {len(args)} arguments")
         given = dict(zip(self._positional, args, strict=False))
         if twice := given.keys() & options.keys():
             raise located(TypeError, self.name, f"got {', '.join(sorted(twice))} twice, by position and by name")
@@ -150,8 +153,10 @@ class Primitive:
 
     def _own(self, i: int, value: Any, beside: Traced) -> Any:
         """A raw argument beside a tensor, as the tape may keep it: numbers stay numbers, arrays are copied."""
-        if value is None or (isinstance(value, (int, float)) and not isinstance(value, np.generic)):
+        if isinstance(value, (int, float)) and not isinstance(value, np.generic):
             return value
+        if value is None and self._defaults.get(self.argument(i), _MISSING) is None:
+            return None
         if isinstance(value, np.generic) and value.dtype.kind in "biuf":
             return value.item()
         if isinstance(value, (np.ndarray, list, tuple)):
@@ -161,10 +166,7 @@ class Primitive:
                 array = array.astype(like if like.kind == "f" else np.float32)
             if array.dtype.kind in "biuf":
                 return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-        raise located(TypeError, self.name, self._refusal(i, value))
-
-    def _refusal(self, i: int, value: Any) -> str:
-        return f"{self.argument(i)} must be a tensor, an array or a number, got {_kind(value)}"
+        raise located(TypeError, self.name, _refusal(self.argument(i), value))
 
     def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
         try:
@@ -178,13 +180,18 @@ class Primitive:
             return error
         if (kind := public_kind(error)) is not None:
             hint = self.hint(*args) if self.hint is not None and kind is ShapeError else ""
-            got = f"; got {_describe(self, arrays)}" if kind is np.exceptions.AxisError else ""
+            got = f"; got {_describe(self._names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
             strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS)]
-            text = self._refusal(strange[0], args[strange[0]]) if strange else f"{error}{hint}{got}"
-            named = located(TypeError if strange else kind, self.name, text).with_traceback(error.__traceback__)
+            text = f"{error}{hint}{got}"
+            if strange:
+                kind, text = TypeError, _refusal(self.argument(strange[0]), args[strange[0]])
+            elif "unexpected keyword argument" in text:
+                names = ", ".join(inspect.signature(self.forward).parameters)
+                text = f"has no argument {text.rpartition(' ')[2]}; its arguments are {names}"
+            named = located(kind, self.name, text).with_traceback(error.__traceback__)
         else:
             named = error
-            named.add_note(f"in {self.name} of {_describe(self, arrays)}")
+            named.add_note(f"in {self.name} of {_describe(self._names(arrays), arrays)}")
         named._located = True  # type: ignore[attr-defined]
         if (line := user_line()) is not None:
             named.add_note(f"at {line}")
@@ -218,7 +225,8 @@ class Elementwise(Primitive):
 
     def _explain(self, error: Exception, args: Any, arrays: Any) -> Exception:
         if type(error) is ValueError and "broadcast" in str(error):
-            error = ShapeError(f"{_describe(self, arrays)} do not broadcast").with_traceback(error.__traceback__)
+            text = f"{_describe(self._names(arrays), arrays)} do not broadcast"
+            error = ShapeError(text).with_traceback(error.__traceback__)
         return super()._explain(error, args, arrays)
 
 
@@ -292,13 +300,15 @@ def _kind(value: object) -> str:
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
-def _describe(primitive: Primitive, arrays: Any) -> str:
+def _refusal(name: str, value: object) -> str:
+    return f"{name} must be a tensor, an array or a number, got {_kind(value)}"
+
+
+def _describe(names: list[str], arrays: Any) -> str:
     """The arguments of a call in words: "x of shape (2, 3) and y = 2.0"."""
     words = [
-        f"{primitive.argument(i)} of shape {array.shape}"
-        if isinstance(array, np.ndarray)
-        else f"{primitive.argument(i)} = {array!r}"
-        for i, array in enumerate(arrays)
+        f"{name} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{name} = {array!r}"
+        for name, array in zip(names, arrays, strict=True)
     ]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
@@ -375,6 +385,8 @@ def astype(x: Any, /, dtype: Any) -> Any:
         >>> tg.astype(tg.tensor([1.0, 2.5]), "int64")
         tensor([1, 2])
     """
+    if np.dtype(dtype).kind not in "biuf":
+        raise TypeError(f"dtype must be of numbers or bools, got {np.dtype(dtype)}")
     return x.astype(dtype)
 
 
@@ -391,10 +403,15 @@ def constant(forward: Callable[..., Any]) -> Callable[..., Any]:
         try:
             out = forward(*arrays, **options)
         except Exception as error:
-            kind = public_kind(error)
+            kind, text = public_kind(error), str(error)
             if kind is None:
                 raise
-            raise located(kind, forward.__name__, error).with_traceback(error.__traceback__) from None
+            strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS[:-1])]
+            if strange:
+                kind, text = TypeError, _refusal("xyz"[strange[0]], args[strange[0]])
+            elif "broadcast" in text:
+                kind, text = ShapeError, f"{_describe(list('xyz'[: len(arrays)]), arrays)} do not broadcast"
+            raise located(kind, forward.__name__, text).with_traceback(error.__traceback__) from None
         return kinds[0]._wrap(np.array(out)) if kinds else out
 
     return call

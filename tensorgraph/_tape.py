@@ -243,7 +243,8 @@ class _Setting(ContextDecorator):
         self._changes = changes
 
     def __call__(self, function: Any) -> Any:
-        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        later = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        if any(kind(function) for kind in later):
             raise TypeError(
                 f"{function.__name__}: a decorator would end before a generator or coroutine runs; use `with` inside it"
             )
@@ -350,7 +351,14 @@ def user_line() -> Source | None:
     return None
 
 
-_KINDS: tuple[type[Exception], ...] = (ShapeError, np.exceptions.AxisError, TypeError, IndexError, ValueError)
+_KINDS: tuple[type[Exception], ...] = (
+    ShapeError,
+    np.exceptions.AxisError,
+    TypeError,
+    IndexError,
+    ValueError,
+    OverflowError,
+)
 
 
 def public_kind(error: Exception) -> type[Exception] | None:

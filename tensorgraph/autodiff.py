@@ -156,7 +156,10 @@ class _Call:
 
 
 def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all(isinstance(n, int) for n in numbers):
+        raise TypeError(f"argnums must be a whole number or several, got {argnums!r}")
+    return numbers
 
 
 # --- reverse mode ----------------------------------------------------------------------------------------------------
@@ -304,6 +307,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
     Source: Townsend, "A new trick for calculating Jacobian vector products", 2017.
     """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise located(TypeError, "jvp", "primals and tangents must be tuples, with one array for each argument")
     inner = _Call("jvp", f, primals, range(len(primals)), {})
     connected = inner.connected() or any(isinstance(v, Tensor) and v.requires_grad for v in tangents)
     inner.traced = inner.traced or any(isinstance(v, Tensor) for v in tangents)

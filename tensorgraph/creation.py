@@ -8,7 +8,7 @@ import numpy as np
 
 from tensorgraph._tape import Traced, located
 from tensorgraph.errors import ShapeError
-from tensorgraph.random import default_rng
+from tensorgraph.random import chosen
 from tensorgraph.tensor import Tensor
 
 
@@ -69,11 +69,10 @@ def full(shape: Any, fill_value: float, *, dtype: Any = None, requires_grad: boo
         >>> tg.full((2,), 7.0)
         tensor([7., 7.])
     """
-    value = Tensor(fill_value, dtype=dtype)._array
-    return Tensor(
-        np.full(_shape("full", (shape,) if isinstance(shape, int) else tuple(shape)), value),
-        requires_grad=requires_grad,
-    )
+    value = Tensor(fill_value, dtype=dtype)
+    if value.ndim:
+        raise located(ShapeError, "full", f"fill_value must be one number, got shape {value.shape}")
+    return Tensor(np.full(_shape("full", (shape,)), value.data), requires_grad=requires_grad)
 
 
 def arange(*start_stop_step: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -84,7 +83,11 @@ def arange(*start_stop_step: float, dtype: Any = None, requires_grad: bool = Fal
         >>> tg.arange(2, 8, 2)
         tensor([2, 4, 6])
     """
-    values = np.arange(*start_stop_step, dtype=dtype)
+    try:
+        values = np.arange(*start_stop_step, dtype=dtype)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise located(kind, "arange", f"cannot count with {start_stop_step}: {error}") from None
     if dtype is None and values.dtype == np.float64:
         values = values.astype(np.float32)
     return Tensor(values, requires_grad=requires_grad)
@@ -92,7 +95,8 @@ def arange(*start_stop_step: float, dtype: Any = None, requires_grad: bool = Fal
 
 def eye(n: int, m: int | None = None, *, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: the identity matrix."""
-    return Tensor(np.eye(n, m, dtype=dtype), requires_grad=requires_grad)
+    rows, columns = _shape("eye", (n, n if m is None else m))
+    return Tensor(np.eye(rows, columns, dtype=dtype), requires_grad=requires_grad)
 
 
 def zeros_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -117,7 +121,7 @@ def rand(
     Arguments:
         rng: where they come from; the library's own generator (`manual_seed`) if None.
     """
-    values = (rng or default_rng()).random(_shape("rand", shape)).astype(dtype)
+    values = chosen(rng).random(_shape("rand", shape)).astype(dtype)
     return Tensor(values, requires_grad=requires_grad)
 
 
@@ -129,5 +133,5 @@ def randn(
     Arguments:
         rng: where they come from; the library's own generator (`manual_seed`) if None.
     """
-    values = (rng or default_rng()).standard_normal(_shape("randn", shape)).astype(dtype)
+    values = chosen(rng).standard_normal(_shape("randn", shape)).astype(dtype)
     return Tensor(values, requires_grad=requires_grad)

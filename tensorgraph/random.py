@@ -12,6 +12,15 @@ def default_rng() -> np.random.Generator:
     return _rng
 
 
+def chosen(rng: np.random.Generator | None) -> np.random.Generator:
+    """The generator that was passed, the library's own if None."""
+    if rng is None:
+        return _rng
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator such as numpy.random.default_rng(0), got {rng!r}")
+    return rng
+
+
 def manual_seed(n: int) -> np.random.Generator:
     """Restart the library's generator from a seed: the same program gives the same numbers.
 
@@ -20,6 +29,9 @@ def manual_seed(n: int) -> np.random.Generator:
 
     Returns:
         The new generator.
+
+    Raises:
+        ValueError: n is something else.
 
     Example:
         >>> import tensorgraph as tg
@@ -30,5 +42,7 @@ def manual_seed(n: int) -> np.random.Generator:
         True
     """
     global _rng
+    if not isinstance(n, (int, np.integer)) or n < 0:
+        raise ValueError(f"manual_seed: n must be a whole number >= 0, got {n!r}")
     _rng = np.random.default_rng(n)
     return _rng

@@ -21,13 +21,15 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     if isinstance(data, (list, tuple)) and any(isinstance(item, Traced) for item in data):
         raise located(TypeError, "tensor", "got a list of Tensors; join them with stack or concatenate")
     try:
-        array = np.array(data, dtype=dtype)
+        array = np.array(data)
     except ValueError as error:
         raise located(ShapeError, "tensor", f"data is not a regular array: {error}") from None
-    if dtype is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
-        array = np.array(data, dtype=np.float32)
     if array.dtype.kind not in "biuf":
         raise located(TypeError, "tensor", f"data must be numbers, got {array.dtype} from {type(data).__name__}")
+    if dtype is not None:
+        array = _as_type(array, dtype)
+    elif array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
+        array = array.astype(np.float32)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -51,6 +53,16 @@ def seed_gradient(output: Tensor, gradient: Any, op: str) -> Tensor:
     if seed.dtype != output.dtype:
         return seed.astype(output.dtype)
     return Tensor._wrap(keepable(seed), seed._node)  # it may become a .grad: the caller's tensor stays the caller's
+
+
+def _as_type(array: Array, dtype: Any) -> Array:
+    try:
+        kind = np.dtype(dtype).kind
+    except TypeError as error:
+        raise located(TypeError, "tensor", error) from None
+    if kind not in "biuf":
+        raise located(TypeError, "tensor", f"dtype must be of numbers or bools, got {np.dtype(dtype)}")
+    return array.astype(dtype)
 
 
 class Tensor(Methods):
@@ -336,8 +348,11 @@ class Tensor(Methods):
         array = self._write(op, (other,))
         try:
             ufunc(array, other._array if isinstance(other, Tensor) else other, out=array)
-        except (TypeError, ValueError) as error:
-            raise located(TypeError if isinstance(error, TypeError) else ShapeError, op, error) from None
+        except TypeError as error:
+            raise located(TypeError, op, error) from None
+        except ValueError:
+            text = f"a value of shape {np.shape(other)} does not broadcast to the tensor of shape {self.shape}"
+            raise located(ShapeError, op, text) from None
         return self
 
     def __iadd__(self, other: Any) -> Tensor:

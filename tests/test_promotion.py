@@ -198,6 +198,7 @@ OTHERS = {
     "where 2.0 f4": (lambda: tg.where(CONDITION, 2.0, tensor("f4")), "float32"),
     "where i8 2.0": (lambda: tg.where(CONDITION, tensor("i8"), 2.0), "float32"),
     "where i8 2": (lambda: tg.where(CONDITION, tensor("i8"), 2), "int64"),
+    "where ? 2": (lambda: tg.where(CONDITION, tensor("bool"), 2), "int64"),
     "where f4 f8": (lambda: tg.where(CONDITION, tensor("f4"), tensor("f8")), "float64"),
     "where f4 f8()": (lambda: tg.where(CONDITION, tensor("f4"), OPERANDS["f8()"]), "float32"),
     "where f4 i8": (lambda: tg.where(CONDITION, tensor("f4"), tensor("i8")), "float32"),

@@ -184,7 +184,7 @@ def test_options_that_numpy_has_and_tensors_have_not():
         lambda: np.max(t, initial=3),
         lambda: np.concatenate([t, t], dtype="float32"),
     ):
-        with pytest.raises(TypeError, match="unexpected keyword argument"):
+        with pytest.raises(TypeError, match=r"has no argument|unexpected keyword argument"):
             attempt()
 
 

@@ -230,6 +230,42 @@ def test_one_decorated_function_in_many_threads_at_once():
     assert results == [(False, True)] * 4
 
 
+def test_a_decorator_refuses_what_would_run_after_it():
+    def generator():
+        yield recorded()
+
+    async def coroutine():
+        return recorded()
+
+    async def generator_of_a_task():
+        yield recorded()
+
+    for function in (generator, coroutine, generator_of_a_task):
+        with pytest.raises(TypeError) as caught:
+            tg.no_grad()(function)
+        assert str(caught.value) == (
+            f"{function.__name__}: a decorator would end before a generator or coroutine runs; use `with` inside it"
+        )
+
+
+def test_one_block_entered_in_many_threads_at_once():
+    off, barrier, results = tg.no_grad(), threading.Barrier(4), []
+
+    def enter():
+        with off:
+            barrier.wait(timeout=30)  # all four are inside
+            before = recorded()
+        barrier.wait(timeout=30)
+        results.append((before, recorded()))
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [(False, True)] * 4
+
+
 def test_threads_walk_graphs_of_their_own():
     def slope(value):
         x = leaf(value)

@@ -12,7 +12,7 @@ from tensorgraph.errors import ShapeError
 from tensorgraph.ops._checks import check_floats
 from tensorgraph.ops.elementwise import mul, sqrt
 from tensorgraph.ops.reduce import mean, sum
-from tensorgraph.random import default_rng
+from tensorgraph.random import chosen
 
 
 def _check_floats(op: str, x: Any, name: str = "x") -> None:
@@ -168,7 +168,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         return x
     shape = np.shape(x)
     _check_floats("dropout", x)
-    kept = (default_rng() if rng is None else rng).random(shape, np.float32) >= p
+    kept = chosen(rng).random(shape, np.float32) >= p
     scale = 1 / (1 - p) if p < 1 else 0.0
     return _masked(x, (kept * scale).astype(x.dtype))
 
