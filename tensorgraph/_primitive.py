@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph._arguments import describe, frozen, plain, refusal
 from tensorgraph._dtypes import promote
 from tensorgraph._tape import Node, Traced, current, keepable, located, public_kind, user_line
 from tensorgraph.errors import ShapeError
@@ -121,11 +122,13 @@ class Primitive:
             else:
                 parents.append(None)
                 arrays.append(arg)
-        if beside is not None:
+        if beside is None:
+            arrays = [plain(arg, alone=len(args) == 1) for arg in args]
+        else:
             for i, arg in enumerate(args):
                 if not isinstance(arg, Traced):
                     arrays[i] = self._own(i, arg, beside)
-            options = {name: _frozen(value) for name, value in options.items()}
+            options = {name: frozen(value) for name, value in options.items()}
         out = self._compute(args, arrays, options)
         if self.saves:
             out, *saved = out
@@ -166,7 +169,7 @@ class Primitive:
                 array = array.astype(like if like.kind == "f" else np.float32)
             if array.dtype.kind in "biuf":
                 return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-        raise located(TypeError, self.name, _refusal(self.argument(i), value))
+        raise located(TypeError, self.name, refusal(self.argument(i), value))
 
     def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
         try:
@@ -180,18 +183,18 @@ class Primitive:
             return error
         if (kind := public_kind(error)) is not None:
             hint = self.hint(*args) if self.hint is not None and kind is ShapeError else ""
-            got = f"; got {_describe(self._names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
+            got = f"; got {describe(self._names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
             strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS)]
             text = f"{error}{hint}{got}"
             if strange:
-                kind, text = TypeError, _refusal(self.argument(strange[0]), args[strange[0]])
+                kind, text = TypeError, refusal(self.argument(strange[0]), args[strange[0]])
             elif "unexpected keyword argument" in text:
                 names = ", ".join(inspect.signature(self.forward).parameters)
                 text = f"has no argument {text.rpartition(' ')[2]}; its arguments are {names}"
             named = located(kind, self.name, text).with_traceback(error.__traceback__)
         else:
             named = error
-            named.add_note(f"in {self.name} of {_describe(self._names(arrays), arrays)}")
+            named.add_note(f"in {self.name} of {describe(self._names(arrays), arrays)}")
         named._located = True  # type: ignore[attr-defined]
         if (line := user_line()) is not None:
             named.add_note(f"at {line}")
@@ -225,7 +228,7 @@ class Elementwise(Primitive):
 
     def _explain(self, error: Exception, args: Any, arrays: Any) -> Exception:
         if type(error) is ValueError and "broadcast" in str(error):
-            text = f"{_describe(self._names(arrays), arrays)} do not broadcast"
+            text = f"{describe(self._names(arrays), arrays)} do not broadcast"
             error = ShapeError(text).with_traceback(error.__traceback__)
         return super()._explain(error, args, arrays)
 
@@ -284,33 +287,6 @@ def _promoted(args: tuple[Any, ...]) -> tuple[Any, ...]:
         astype(arg, dtype=dtype) if isinstance(value, np.ndarray) and value.dtype != dtype else arg
         for arg, value in zip(args, values, strict=True)
     )
-
-
-def _frozen(option: Any) -> Any:
-    """An option as the tape may keep it: lists and arrays copied, so that nobody can change them later."""
-    if isinstance(option, (list, tuple)):
-        return type(option)(map(_frozen, option)) if type(option) in (list, tuple) else option
-    return option.copy() if isinstance(option, np.ndarray) else option
-
-
-# --- words for messages ----------------------------------------------------------------------------------------------
-
-
-def _kind(value: object) -> str:
-    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _refusal(name: str, value: object) -> str:
-    return f"{name} must be a tensor, an array or a number, got {_kind(value)}"
-
-
-def _describe(names: list[str], arrays: Any) -> str:
-    """The arguments of a call in words: "x of shape (2, 3) and y = 2.0"."""
-    words = [
-        f"{name} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{name} = {array!r}"
-        for name, array in zip(names, arrays, strict=True)
-    ]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 # --- decorators ------------------------------------------------------------------------------------------------------
@@ -408,9 +384,9 @@ def constant(forward: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS[:-1])]
             if strange:
-                kind, text = TypeError, _refusal("xyz"[strange[0]], args[strange[0]])
+                kind, text = TypeError, refusal("xyz"[strange[0]], args[strange[0]])
             elif "broadcast" in text:
-                kind, text = ShapeError, f"{_describe(list('xyz'[: len(arrays)]), arrays)} do not broadcast"
+                kind, text = ShapeError, f"{describe(list('xyz'[: len(arrays)]), arrays)} do not broadcast"
             raise located(kind, forward.__name__, text).with_traceback(error.__traceback__) from None
         return kinds[0]._wrap(np.array(out)) if kinds else out
 

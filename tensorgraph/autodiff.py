@@ -269,8 +269,10 @@ def _stacked(rows: list[Tensor], shape: tuple[int, ...], dtype: Any) -> Tensor:
     return ops.reshape(ops.stack(rows), shape=shape) if rows else Tensor(np.zeros(shape, dtype))
 
 
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """The second derivatives of a scalar function: result[i, j] = d^2 f / dx[i] dx[j].
+
+    For several argnums a tuple of tuples: result[a][b] has the derivatives by argument a and then by argument b.
 
     Example:
         >>> import tensorgraph as tg
@@ -280,7 +282,10 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
     Source: JAX's hessian.
     """
-    return jacobian(grad(f, argnums), argnums)
+    if isinstance(argnums, int):
+        return jacobian(grad(f, argnums), argnums)
+    rows = [jacobian(grad(f, n), argnums) for n in argnums]
+    return lambda *args, **options: tuple(row(*args, **options) for row in rows)
 
 
 # --- forward mode ----------------------------------------------------------------------------------------------------

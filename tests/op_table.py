@@ -104,13 +104,13 @@ ELEMENTWISE = [
     smooth("softplus", loop(lambda a: math.log1p(math.exp(a))), real, (1e30, 1e30), (-1e30, 0.0)),
     smooth("copy", lambda x: x + 0.0, real, (NAN, NAN)),
     Row(
-        "log_loss",
+        "binary_cross_entropy",
         loop(lambda p, t: -t * math.log(p) - (1 - t) * math.log(1 - p)),
         [((rng.uniform(0.1, 0.9, (2, 3)), rng.random((2, 3))), {})],
         [((np.array([0.0, 1.0]), np.array([1.0, 1.0])), {}, [100.0, 0.0])],
     ),
     Row(
-        "log_loss_of_logits",
+        "binary_cross_entropy_with_logits",
         loop(lambda x, t: math.log1p(math.exp(x)) - x * t),
         [((real(2, 3), rng.random((2, 3))), {})],
         [((np.array([-1e30, 1e30, 1e30]), np.array([0.0, 1.0, 0.0])), {}, [0.0, 0.0, 1e30])],

@@ -25,7 +25,7 @@ _backward
 _broadcast
 _primitive
 _tape
-hooks, kernels, random, _dtypes
+hooks, kernels, random, _arguments, _dtypes
 errors
 """
 LINES = [line.replace("tensorgraph/__init__.py", "tensorgraph").split(", ") for line in LAYERS.split("\n") if line]

@@ -200,7 +200,7 @@ WRONG_TYPES = {
         lambda: conv1d(normal(1, 3, 8), normal(4, 3, 3).astype("float32")),
         'conv1d: x is float64 and w is float32; convert one, as with x.astype("float32")',
     ),
-    "list": (lambda: conv2d([[1.0]], W), "conv2d: x must be a tensor or an array, got list"),
+    "text": (lambda: conv2d("x", W), "conv2d: x must be a tensor, an array or a number, got str"),
     "no filters": (lambda: conv2d(X, None), "conv2d: w must be a tensor or an array, got NoneType"),
     "fraction": (
         lambda: conv2d(X, W, groups=2, stride=1.5),

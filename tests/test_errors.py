@@ -1,7 +1,7 @@
 """Mistakes that people make, each with the exact words of the answer.
 
-A message names the operation and the argument, shows what was got, and says the likely fix. Here are those with tensors
-and their gradients; operations are in test_op_errors.py, layers in test_nn_errors.py.
+A message names the operation and the argument, shows what was got, and says the likely fix. Here are those with
+tensors, their gradients and indices; operations are in test_op_errors.py, layers in test_nn_errors.py.
 """
 
 from __future__ import annotations
@@ -77,6 +77,27 @@ MAKING = {
     ),
     "a size with a fraction": (lambda: ones(2.5), TypeError, "ones: sizes must be whole numbers, got (2.5,)"),
     "a negative size": (lambda: tg.randn(2, -3), ShapeError, "randn: sizes must not be negative, got (2, -3)"),
+    "a shape that is a number with a fraction": (
+        lambda: tg.full(3.5, 1.0),
+        TypeError,
+        "full: sizes must be whole numbers, got (3.5,)",
+    ),
+    "a negative identity": (lambda: tg.eye(-2), ShapeError, "eye: sizes must not be negative, got (-2, -2)"),
+    "a negative seed": (
+        lambda: tg.manual_seed(-1),
+        ValueError,
+        "manual_seed: n must be a whole number >= 0, got -1",
+    ),
+    "a type that is none": (
+        lambda: tg.tensor([1.0], dtype="banana"),
+        TypeError,
+        "tensor: data type 'banana' not understood",
+    ),
+    "a type that has no gradients": (
+        lambda: ones(2).astype("complex64"),
+        TypeError,
+        "astype: dtype must be of numbers or bools, got complex64",
+    ),
 }
 
 BACKWARD = {
@@ -129,6 +150,11 @@ BACKWARD = {
         ShapeError,
         "jvp: got 0 tangents for 1 arguments",
     ),
+    "no tuple of directions": (
+        lambda: tg.jvp(lambda t: t, ones(2), ones(2)),
+        TypeError,
+        "jvp: primals and tangents must be tuples, with one array for each argument",
+    ),
 }
 
 VALUES = {
@@ -166,6 +192,21 @@ VALUES = {
     ),
     "+= on a parameter": (lambda: add_in_place(leaf(2), 1), GradError, IN_PLACE.format("+=")),
     "[] = on a parameter": (lambda: set_item(leaf(2), 0, 1), GradError, IN_PLACE.format("setitem")),
+    "+= of another shape": (
+        lambda: add_in_place(ones(2), np.ones(3)),
+        ShapeError,
+        "+=: a value of shape (3,) does not broadcast to the tensor of shape (2,)",
+    ),
+    "[] = of another shape": (
+        lambda: set_item(ones(3), slice(2), [1, 2, 3]),
+        ShapeError,
+        "setitem: values of shape (3,) do not fit a place of shape (2,)",
+    ),
+    "[] = out of range": (
+        lambda: set_item(ones(3), 5, 1),
+        IndexError,
+        "setitem: index 5 is out of bounds for axis 0 with size 3, the tensor has shape (3,)",
+    ),
     "values of another shape": (
         lambda: assign(ones(3), "data", np.ones(2)),
         ShapeError,
@@ -179,12 +220,50 @@ VALUES = {
     "a name that is no text": (lambda: assign(ones(1), "name", 3), TypeError, "name: must be a string, got int"),
 }
 
-TABLE = MAKING | BACKWARD | VALUES
+INDICES = {
+    "an index out of range": (
+        lambda: ones(2, 3)[2],
+        IndexError,
+        "getitem: index 2 is out of bounds for axis 0 with size 2, x has shape (2, 3)",
+    ),
+    "too many indices": (
+        lambda: ones(2)[0, 1],
+        IndexError,
+        "getitem: too many indices for array: array is 1-dimensional, but 2 were indexed, x has shape (2,)",
+    ),
+    "indices with fractions": (
+        lambda: ones(3)[ones(2)],
+        IndexError,
+        "getitem: an index array must hold integers or bools, got float32",
+    ),
+    "a slice with fractions": (
+        lambda: ones(3)[:1.5],
+        TypeError,
+        "getitem: a slice needs whole numbers, got 1.5",
+    ),
+    "take along an axis that is not there": (
+        lambda: tg.take(ones(3), [0], axis=1),
+        np.exceptions.AxisError,
+        "take: axis 1 is out of bounds for 1 axes",
+    ),
+    "one_hot of floats": (
+        lambda: tg.one_hot(ones(2), 3),
+        TypeError,
+        'one_hot: labels must be integers, got float32; convert them with labels.astype("int64")',
+    ),
+    "one_hot of large labels": (
+        lambda: tg.one_hot(tg.tensor([0, 3]), 3),
+        ShapeError,
+        "one_hot: labels must lie in 0..2, got 0..3",
+    ),
+}
+
+TABLE = MAKING | BACKWARD | VALUES | INDICES
 
 
 @pytest.mark.parametrize(("mistake", "kind", "message"), TABLE.values(), ids=TABLE)
 def test_mistake(mistake, kind, message):
-    with pytest.raises((TypeError, ShapeError, GradError)) as caught:
+    with pytest.raises((TypeError, ValueError, IndexError, GradError)) as caught:
         mistake()
     assert str(caught.value) == message
     assert type(caught.value) is kind

@@ -21,6 +21,43 @@ def gradients(f, *arrays):
     return [leaf.grad.tolist() for leaf in leaves]
 
 
+# --- plain numbers as operands ---------------------------------------------------------------------------------------
+
+OPERATORS = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+    "/": lambda x, y: x / y,
+    "**": lambda x, y: x**y,
+    "maximum": tg.maximum,
+    "minimum": tg.minimum,
+    "clip": lambda x, y: tg.clip(x, y, 1.5) if isinstance(x, tg.Tensor) else tg.clip(y, None, x),
+    "where": lambda x, y: tg.where(np.array([True, False, True]), x, y),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("number", [2, 3.0, 2.5, 1, 0.5, -1, -1.5, 0])
+@pytest.mark.parametrize("order", [1, -1])
+def test_plain_numbers_are_arrays_of_one_number(name, number, order):
+    """Rules may treat Python's numbers apart; values and derivatives of two orders stay those of an array."""
+    if order == -1 and name == "**" and number <= 0:
+        return  # not a function of real numbers
+    results = []
+    for operand in (number, np.full(3, float(number))):
+        x = tg.tensor(np.array([0.4, 1.0, 1.7]), requires_grad=True)
+        with np.errstate(divide="ignore"):
+            out = OPERATORS[name](*[x, operand][::order])
+        out.backward(np.array([1.0, -2.0, 0.5]), retain_graph=True)
+        (first,) = tg.gradients(out, x, np.array([1.0, -2.0, 0.5]), create_graph=True)
+        second = (
+            tg.gradients((first * np.array([1.0, 3.0, -1.0])).sum(), x)[0].data if first.requires_grad else 0 * x.data
+        )
+        results.append([out.data, first.detach().data, x.grad.data, second])
+    for got, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-14)
+
+
 # --- ties and kinks --------------------------------------------------------------------------------------------------
 
 TIES = {  # in every spelling the FIRST maximum (minimum) gets the gradient: (function, arguments, gradients)
@@ -141,3 +178,9 @@ def test_more_degrees_of_freedom_than_numbers():
         warnings.simplefilter("ignore")
         tg.var(x, ddof=2).backward()
     assert np.isnan(x.grad.data).all()
+
+
+def test_the_second_derivative_of_elu_at_the_kink_is_0():
+    x = tg.tensor([0.0, -1.0], requires_grad=True)
+    (slope,) = tg.gradients(tg.elu(x).sum(), x, create_graph=True)
+    assert tg.gradients(slope.sum(), x)[0].tolist() == [0.0, pytest.approx(math.exp(-1))]

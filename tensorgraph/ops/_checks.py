@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from tensorgraph._tape import Traced
 from tensorgraph.errors import ShapeError
+
+
+def operand(x: Any) -> Any:
+    """A tensor or an array as it is; a number or a list as an array."""
+    return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
 
 
 def check_images(x: Any, letters: str = "(N, C, H, W)") -> None:

@@ -5,6 +5,7 @@ Every rule is the upstream gradient g times the local derivative, taken element 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -124,10 +125,15 @@ def _pow_base(g: Any, out: Any, x: Any, y: Any) -> Any:
     return g * where(y == 0, 0.0, y * x ** where(y == 0, 1.0, y - 1))
 
 
-pow.vjp(
-    x=_pow_base,
-    y=lambda g, out, x, y: g * out * log(where(logical_and(x == 0, y >= 0), 1.0, x)),
-)
+def _pow_exponent(g: Any, out: Any, x: Any, y: Any) -> Any:
+    if isinstance(x, (int, float)):
+        if x == 0:
+            return g * where(y >= 0, 0.0, out * -math.inf)
+        return g * out * (math.log(x) if x > 0 else math.nan)
+    return g * out * log(where(logical_and(x == 0, y >= 0), 1.0, x))
+
+
+pow.vjp(x=_pow_base, y=_pow_exponent)
 
 # --- powers, exponentials, logarithms --------------------------------------------------------------------------------
 
@@ -272,6 +278,8 @@ def where(condition: Array, x: Array, y: Array, /) -> Array:
         )
     values = [value for value in (x, y) if isinstance(value, np.ndarray)]
     out = np.where(condition, x, y)
+    if out.dtype == np.float64 and not any(isinstance(value, (np.ndarray, np.generic)) for value in (x, y)):
+        return out.astype(np.float32)  # two of Python's numbers
     if values and out.dtype != promote(values):  # NumPy alone would widen float32 beside int64 or a float64 scalar
         dtype = promote(values)
         if out.dtype.kind == "f" and dtype.kind != "f":

@@ -9,6 +9,7 @@ import numpy as np
 from tensorgraph._primitive import elementwise, primitive
 from tensorgraph._tape import Array, Traced, located
 from tensorgraph.errors import ShapeError
+from tensorgraph.ops._checks import operand
 from tensorgraph.ops.activations import sigmoid
 from tensorgraph.ops.elementwise import clip, log, log1p, maximum
 from tensorgraph.ops.index import getitem, one_hot
@@ -130,7 +131,8 @@ def nll_loss(log_probs: Any, target: Any, *, reduction: str = "mean") -> Any:
         >>> tg.nll_loss(tg.tensor([[-0.5, -1.0]]), tg.tensor([1]))
         tensor(1.)
     """
-    classes = target._array if isinstance(target, Traced) else np.asarray(target)
+    log_probs, target = operand(log_probs), operand(target)
+    classes = target._array if isinstance(target, Traced) else target
     try:
         _check_reduction(reduction)
         if np.ndim(log_probs) != 2:
@@ -172,12 +174,13 @@ def mse_loss(x: Any, target: Any, *, reduction: str = "mean") -> Any:
         >>> tg.mse_loss(tg.tensor([1.0, 4.0]), tg.tensor([1.0, 2.0]))
         tensor(2.)
     """
+    x, target = operand(x), operand(target)
     _check_alike("mse_loss", x, target, reduction)
     distance = x - target
     return _reduced(distance * distance, reduction)
 
 
-@elementwise(gate="function", name="log_loss")
+@elementwise(gate="function", name="binary_cross_entropy")
 def _log_loss(p: Array, target: Array, /) -> Array:
     """-(t log p + (1 - t) log(1 - p)) with logarithms of at least -100, as PyTorch: a wrong certainty costs 100."""
     with np.errstate(divide="ignore"):
@@ -204,6 +207,7 @@ def binary_cross_entropy(p: Any, target: Any, *, reduction: str = "mean") -> Any
         >>> tg.binary_cross_entropy(tg.tensor([0.5]), tg.tensor([1.0]))
         tensor(0.693147...)
     """
+    p, target = operand(p), operand(target)
     _check_alike("binary_cross_entropy", p, target, reduction, name="p")
     _check_probabilities(p)
     return _reduced(_log_loss(p, target), reduction)
@@ -220,7 +224,7 @@ def _check_probabilities(p: Any) -> None:
         )
 
 
-@elementwise(gate="function", name="log_loss_of_logits")
+@elementwise(gate="function", name="binary_cross_entropy_with_logits")
 def _log_loss_of_logits(x: Array, target: Array, /) -> Array:
     """-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))) = max(x, 0) - x t + log(1 + e^-|x|)."""
     return np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
@@ -246,5 +250,6 @@ def binary_cross_entropy_with_logits(x: Any, target: Any, *, reduction: str = "m
         >>> tg.binary_cross_entropy_with_logits(tg.tensor([0.0]), tg.tensor([1.0]))
         tensor(0.693147...)
     """
+    x, target = operand(x), operand(target)
     _check_alike("binary_cross_entropy_with_logits", x, target, reduction)
     return _reduced(_log_loss_of_logits(x, target), reduction)

@@ -13,14 +13,14 @@ from tensorgraph._broadcast import broadcast_to
 from tensorgraph._primitive import constant, primitive
 from tensorgraph._tape import Array, located
 from tensorgraph.errors import ShapeError
-from tensorgraph.ops.elementwise import abs, where
+from tensorgraph.ops.elementwise import abs, sign, where
 
 Axis = int | tuple[int, ...] | None
 
 
 def reduced_axes(ndim: int, axis: Axis) -> tuple[int, ...]:
-    """The reduced axes, counted from the front."""
-    return tuple(range(ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim)
+    """The reduced axes, counted from the front and in order."""
+    return tuple(range(ndim)) if axis is None else tuple(sorted(np.lib.array_utils.normalize_axis_tuple(axis, ndim)))
 
 
 def _count(x: Any, axis: Axis) -> int:
@@ -247,7 +247,7 @@ cumsum.vjp(x=_cumsum_rule)
 def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The vector norm of x along the axes: (sum |x|^ord)^(1/ord), of all elements if axis is None.
 
-    The derivative of the 2-norm is taken as 0 at the zero vector.
+    The derivative is taken as 0 at the zero vector.
 
     Arguments:
         x: array. ord: a positive number or inf; None is 2, the Euclidean norm.
@@ -257,25 +257,29 @@ def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = F
         >>> tg.norm(tg.tensor([3.0, 4.0]))
         tensor(5.)
     """
-    if ord is None or ord == 2:
-        return _norm2(x, axis=axis, keepdims=keepdims)
     if ord == np.inf:
         return max(abs(x), axis=axis, keepdims=keepdims)
     if ord == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
-    if not isinstance(ord, (int, float, np.number)) or not ord > 0:
+    if ord is not None and (not isinstance(ord, (int, float, np.number)) or not ord > 0):
         raise located(ValueError, "norm", f"ord must be a positive number or inf, got {ord!r}")
-    return sum(abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+    return _norm(x, ord=2.0 if ord is None else float(ord), axis=axis, keepdims=keepdims)
 
 
 @primitive(gate="function", name="norm")
-def _norm2(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The Euclidean norm. d/dx = x / norm."""
-    return np.sqrt(np.sum(np.square(as_floats(x)), axis=axis, keepdims=keepdims))
+def _norm(x: Array, /, ord: float = 2.0, axis: Axis = None, keepdims: bool = False) -> Array:
+    """(sum |x|^ord)^(1/ord). d/dx = sign(x) (|x| / norm)^(ord - 1), which is x / norm for ord 2."""
+    if ord == 2:
+        return np.sqrt(np.sum(np.square(as_floats(x)), axis=axis, keepdims=keepdims))
+    return np.power(np.sum(np.abs(as_floats(x)) ** ord, axis=axis, keepdims=keepdims), 1.0 / ord)
 
 
-def _norm2_rule(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return x * put_back(where(out == 0, 0.0, g / where(out == 0, 1.0, out)), x, axis)
+def _norm_rule(g: Any, out: Any, x: Any, ord: float = 2.0, axis: Axis = None, keepdims: bool = False) -> Any:
+    safe = where(out == 0, 1.0, out)  # the derivative at the zero vector is taken as 0
+    if ord == 2:
+        return x * put_back(where(out == 0, 0.0, g / safe), x, axis)
+    share = abs(x) / put_back(safe, x, axis)
+    return put_back(g, x, axis) * sign(x) * where(share == 0, 0.0, where(share == 0, 1.0, share) ** (ord - 1))
 
 
-_norm2.vjp(x=_norm2_rule)
+_norm.vjp(x=_norm_rule)

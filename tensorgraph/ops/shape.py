@@ -11,6 +11,7 @@ from tensorgraph._dtypes import promote
 from tensorgraph._primitive import elementwise, primitive
 from tensorgraph._tape import Array, Traced, located
 from tensorgraph.errors import ShapeError
+from tensorgraph.ops._checks import operand
 
 Shape = int | tuple[int, ...]
 
@@ -117,7 +118,7 @@ def expand_dims(x: Any, axis: Shape) -> Any:
         >>> tg.expand_dims(tg.zeros(2, 3), 0).shape
         (1, 2, 3)
     """
-    new = (axis,) if isinstance(axis, int) else tuple(axis)
+    new = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     ndim = np.ndim(x) + len(new)
     for i in new:
         _check_axis("expand_dims", i, ndim)
@@ -142,7 +143,7 @@ def squeeze(x: Any, axis: Shape | None = None) -> Any:
     shape = np.shape(x)
     if axis is None:
         return reshape(x, shape=tuple(size for size in shape if size != 1))
-    named = (axis,) if isinstance(axis, int) else tuple(axis)
+    named = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     for i in named:
         _check_axis("squeeze", i, len(shape))
         if shape[i] != 1:
@@ -275,10 +276,11 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         >>> tg.split(tg.arange(4), 2)
         [tensor([0, 1]), tensor([2, 3])]
     """
-    shape = np.shape(x)
+    x = operand(x)
+    shape = x.shape
     _check_axis("split", axis, len(shape))
     size = shape[axis]
-    if isinstance(indices_or_sections, int):
+    if isinstance(indices_or_sections, (int, np.integer)):
         if indices_or_sections < 1 or size % indices_or_sections:
             raise located(
                 ShapeError,
@@ -313,7 +315,7 @@ def _check_axis(op: str, axis: int, ndim: int) -> None:
 
 def _spelled(axes: tuple[Any, ...]) -> tuple[int, ...]:
     """(2, 0, 1) however it was given: as several arguments or as one sequence."""
-    return tuple(axes[0]) if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    return tuple(axes[0]) if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
 
 
 def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
