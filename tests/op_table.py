@@ -313,8 +313,11 @@ PRODUCTS = [
     ),
     Row(
         "conv2d_transpose",
-        lambda x, w, b, **o: naive.conv2d_transpose(x, w, b, (2, 1), ((1, 1), (0, 0)), (1, 0), (1, 2), 2),
-        [((real(2, 2, 3, 3), real(2, 2, 2, 2), b), {**_OPTIONS, "output_padding": (1, 0)}) for b in (None, real(4))],
+        lambda x, w, b, **o: naive.conv2d_transpose(x, w, b, (2, 1), ((1, 1), (0, 0)), o["output_padding"], (1, 2), 2),
+        [
+            ((real(2, 2, 3, 3), real(2, 2, 2, 2), b), {**_OPTIONS, "output_padding": extra})
+            for b, extra in ((None, (1, 0)), (real(4), (0, 0)), (real(4), (0, 1)))  # the last is as large as the stride
+        ],
     ),
     Row(
         "batch_norm",

@@ -113,7 +113,7 @@ REFUSED = {
     "triple padding": (lambda: conv2d(X, W, groups=2, padding=(1, 1, 1)), "conv2d: " + SPELLED + "(1, 1, 1)"),
     "output_padding": (
         lambda: conv2d_transpose(X, normal(6, 4, 3, 3), stride=2, output_padding=2),
-        "conv2d_transpose: output_padding = 2 must be smaller than stride = 2",
+        "conv2d_transpose: output_padding = 2 must be smaller than stride = 2 or dilation = 1",
     ),
     # sizes
     "large kernel": (

@@ -97,8 +97,10 @@ def transpose_window(
     _check_groups(groups, w_shape[0], "input", w_shape)
     if x_shape[1] != w_shape[0]:
         raise ShapeError(f"expected {w_shape[0]} input channels, got x of shape {x_shape}")
-    if any(e >= s for e, s in zip(extra, steps, strict=True)):
-        raise ShapeError(f"output_padding = {output_padding} must be smaller than stride = {stride}")
+    if any(e >= max(s, d) for e, s, d in zip(extra, steps, spread, strict=True)):
+        raise ShapeError(
+            f"output_padding = {output_padding} must be smaller than stride = {stride} or dilation = {dilation}"
+        )
     sizes = covered_sizes(x_shape[2:], w_shape[2:], steps, pads, spread, extra)
     if min(sizes) < 1:
         raise ShapeError(f"padding = {padding} leaves nothing of the output of x of shape {x_shape}; use less padding")

@@ -14,7 +14,7 @@ from tensorgraph._tape import Array, located
 from tensorgraph.errors import ShapeError
 from tensorgraph.kernels import shapes
 from tensorgraph.ops._checks import check_bias, check_filters, check_images
-from tensorgraph.ops.shape import expand_dims, squeeze
+from tensorgraph.ops.shape import expand_dims, pad, squeeze
 
 # --- convolution and its gradients -----------------------------------------------------------------------------------
 
@@ -130,8 +130,8 @@ def conv2d_transpose(
         x: images (N, C, H, W), floats. w: filters (C, F/groups, KH, KW), of x's type. b: (F,) or None.
         stride, padding, dilation, groups: those of the convolution that this is the transpose of; the padding, a
             number or a pair, is cut off the output.
-        output_padding: rows and columns more at the bottom and at the right, less than the stride: convolutions with a
-            stride give outputs of the same size for several sizes of input, this picks one.
+        output_padding: rows and columns more at the bottom and at the right, less than the stride or the dilation:
+            convolutions with a stride give outputs of the same size for several sizes of input, this picks one.
 
     Returns:
         (N, F, OH, OW).
@@ -144,7 +144,7 @@ def conv2d_transpose(
         >>> tg.conv2d_transpose(tg.tensor([[[[1.0, 2.0]]]]), tg.ones(1, 1, 1, 2), stride=2)
         tensor([[[[1., 1., 2., 2.]]]])
 
-    Source: PyTorch's torch.nn.functional.conv_transpose2d, which also takes an output_padding below the dilation.
+    Source: PyTorch's torch.nn.functional.conv_transpose2d.
     """
     check_images(x)
     check_filters(w, x, "(C, F/groups, KH, KW)")
@@ -158,9 +158,26 @@ def conv2d_transpose(
     return out
 
 
+# An output_padding of the stride or more adds windows that no element of x stands for: they are cut off the gradient of
+# x, and see zeros in that of w.
+
+
+def _transpose_x(g: Any, out: Any, x: Any, w: Any, b: Any, output_padding: Any = 0, **settings: Any) -> Any:
+    d = conv2d(g, w, **settings)
+    return d if d.shape == x.shape else d[:, :, : x.shape[2], : x.shape[3]]
+
+
+def _transpose_w(g: Any, out: Any, x: Any, w: Any, b: Any, output_padding: Any = 0, **settings: Any) -> Any:
+    window = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **settings}
+    counts = shapes.window_sizes(g.shape[2:], w.shape[2:], *shapes.conv_window(g.shape, w.shape, **window))
+    more = [(0, count - size) for count, size in zip(counts, x.shape[2:], strict=True)]
+    x = pad(x, ((0, 0), (0, 0), *more)) if any(after for _, after in more) else x
+    return conv2d_weight_grad(x, g, w_shape=w.shape, **settings)
+
+
 conv2d_transpose.vjp(
-    x=lambda g, out, x, w, b, output_padding=0, **settings: conv2d(g, w, **settings),
-    w=lambda g, out, x, w, b, output_padding=0, **settings: conv2d_weight_grad(x, g, w_shape=w.shape, **settings),
+    x=_transpose_x,
+    w=_transpose_w,
     b=lambda g, out, x, w, b, **settings: g.sum(axis=(0, 2, 3)),
 )
 
