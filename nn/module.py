@@ -73,6 +73,14 @@ class Module:
         with tg.scope(_Place(self, tg.current_scope())):
             return self.forward(*args, **kwargs)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter, got {type(value).__name__}; assign an nn.Parameter, "
+                f"or change its values: with tg.no_grad(): layer.{name}[...] = values"
+            )
+        super().__setattr__(name, value)
+
     # --- what is inside ---
 
     def _own(self) -> Iterator[tuple[str, Any]]:

@@ -69,6 +69,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         >>> model.load_state_dict(nn.load(path))
         Keys(missing_keys=[], unexpected_keys=[])
     """
+    if isinstance(state, (str, os.PathLike)):
+        raise TypeError("save: the path comes first, save(path, state)")
     if not isinstance(state, Mapping):
         raise TypeError(f"save: state must be a dict, got {type(state).__name__}; save model.state_dict()")
     arrays: dict[str, Array] = {}

@@ -75,10 +75,10 @@ def _shifted(rng: np.random.Generator) -> Callable[[Any], Any]:
 
 def accuracy(model: Module, x: Any, y: Any) -> float:
     """The share of images x (N, C, H, W) that the model gives the class y (N,)."""
-    right = 0
+    right, training = 0, model.training
     model.eval()
     with tg.no_grad():
         for images, classes in data.DataLoader((x, y), batch_size=100):
             right += int((model(images).data.argmax(axis=1) == classes).sum())
-    model.train()
+    model.train(training)
     return right / len(y)

@@ -111,6 +111,7 @@ def test_files_of_other_programs_can_be_read(path):
 @pytest.mark.parametrize(
     ("state", "kind", "message"),
     [
+        ("model.safetensors", TypeError, r"^save: the path comes first, save\(path, state\)$"),
         ([1], TypeError, r"^save: state must be a dict, got list; save model\.state_dict\(\)$"),
         (
             {"a": {"b": None}},

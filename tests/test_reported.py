@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import nn
+import nn.training
 import tensorgraph as tg
 
 
@@ -66,3 +68,27 @@ def test_a_power_of_a_number_keeps_the_precision_of_the_exponent():
     t = tg.tensor(np.array([2.0, 0.5]), requires_grad=True)
     (0.1**t).sum().backward()
     np.testing.assert_allclose(t.grad.data, 0.1**t.data * np.log(0.1), rtol=1e-15)
+
+
+def test_a_parameter_is_not_replaced_by_something_that_does_not_learn():
+    layer = nn.Linear(2, 1)
+    for value in (layer.weight * 0.5, np.zeros((1, 2)), tg.zeros(1, 2)):
+        with pytest.raises(TypeError, match=r"^Linear\.weight is a Parameter, got (Tensor|ndarray); assign"):
+            layer.weight = value
+    layer.weight = nn.Parameter(np.ones((1, 2), np.float32))
+    assert list(layer.state_dict()) == ["weight", "bias"]
+
+
+def test_a_forward_function_that_forgets_to_return_says_so():
+    @tg.extend.primitive(gate="function")
+    def forgetful(x, /):
+        x * 2
+
+    with pytest.raises(TypeError, match=r"^forgetful: the forward function returned object, not numbers$"):
+        forgetful(tg.ones(2))
+
+
+def test_measuring_the_accuracy_leaves_the_mode():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+    nn.training.accuracy(model, np.zeros((3, 1, 2, 2), np.float32), np.zeros(3, int))
+    assert not model.training
