@@ -138,9 +138,7 @@ class Primitive:
         if type(out) is not np.ndarray:
             out = np.asarray(out)
         if out.dtype.kind not in "biuf":
-            raise located(
-                TypeError, self.name, f"the forward function must return an array of numbers, got {out.dtype}"
-            )
+            raise located(TypeError, self.name, f"the forward function returned {out.dtype}, not numbers")
         if track and (context := current()).recording and out.dtype.kind == "f":
             return beside._wrap(out, Node(self, tuple(parents), tuple(arrays), out, options, context))
         return beside._wrap(out)
