@@ -87,6 +87,8 @@ def _without_arrays(value: Any, path: str, arrays: dict[str, Array]) -> Any:
         array = value.detach().numpy() if isinstance(value, tg.Tensor) else value
         if array.dtype.newbyteorder("<") not in _CODES:
             raise TypeError(f"save: {path} holds {array.dtype}, which the file format does not know")
+        if path == "__metadata__":
+            raise ValueError("save: the name '__metadata__' belongs to the file format")
         if path in arrays:
             raise ValueError(f"save: two arrays would be called {path!r} in the file")
         arrays[path] = array

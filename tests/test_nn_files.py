@@ -37,7 +37,9 @@ def same(a, b):
 
 ARRAYS = hnp.arrays(st.sampled_from(TYPES).map(np.dtype), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0))
 LEAVES = ARRAYS | st.booleans() | st.integers() | st.floats() | st.text()
-KEYS = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
+KEYS = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda key: key != "__metadata__"  # refused, see below
+)
 STATES = st.dictionaries(
     KEYS, st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 )
@@ -118,6 +120,7 @@ def test_files_of_other_programs_can_be_read(path):
             TypeError,
             "^save: a/b must be an array, a number, a string, a list or a dict, got NoneType$",
         ),
+        ({"__metadata__": np.zeros(1)}, ValueError, "^save: the name '__metadata__' belongs to the file format$"),
         ({"a": {1: 2}}, TypeError, "^save: keys must be strings, got 1 in a$"),
         ({"a": np.array(["x"])}, TypeError, "^save: a holds <U1, which the file format does not know$"),
         ({"a": np.array([object()])}, TypeError, "^save: a holds object, which"),
