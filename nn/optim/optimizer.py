@@ -41,11 +41,11 @@ class Optimizer:
 
     def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of a group as the rule wants them; raises if one is impossible."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._name}: define _checked(self, options)")
 
     def _update(self, value: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Change the value of one parameter in place."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._name}: define _update(self, value, gradient, state, group)")
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with options of their own; options not given are the optimizer's.
