@@ -1,7 +1,7 @@
 """tensorgraph: a define-by-run autodiff tensor framework to read, see and check every gradient."""
 
 from tensorgraph import extend, hooks
-from tensorgraph._tape import current_scope, enable_grad, is_grad_enabled, no_grad, record, scope
+from tensorgraph._context import current_scope, enable_grad, is_grad_enabled, no_grad, record, scope
 from tensorgraph.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tensorgraph.creation import (
     arange,

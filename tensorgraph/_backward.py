@@ -11,8 +11,9 @@ import numpy as np
 
 from tensorgraph import hooks
 from tensorgraph._broadcast import sum_to
+from tensorgraph._context import enable_grad
 from tensorgraph._primitive import Rule, astype
-from tensorgraph._tape import Node, Traced, count_uses, enable_grad, topological_order
+from tensorgraph._tape import Node, Traced, count_uses, topological_order
 from tensorgraph.errors import GradError
 
 ndarray = np.ndarray  # one look-up instead of two, in the loop over all edges
@@ -50,22 +51,23 @@ def walk(
     with enable_grad(), np.errstate(all="ignore"):
         for node in order:  # grows while it runs: a node joins when all its uses have sent their gradients
             g = pending.pop(node, None)
+            parents = node.parents
             if g is not None and (node.primitive is None if wanted is None else node in wanted):
                 found[node] = g
-            if g is None or node.primitive is None or (needed is not None and needed.isdisjoint(node.parents)):
+            if g is None or node.primitive is None or (needed is not None and needed.isdisjoint(parents)):
                 downstream: Iterable[Any] = repeat(None)
             else:
-                arrays, out = (node.arrays or (), node.out) if create_graph is None else _as_tensors(node, create_graph)
-                downstream = _downstream(node, g, out, arrays, needed)
+                arrays, out = (node.arrays, node.out) if create_graph is None else _as_tensors(node, create_graph)
+                downstream = _downstream(node, g, out, arrays, parents, needed)
                 if hooks.on_backward:
                     for watcher in hooks.on_backward:
                         watcher(node, g, downstream)
-            for parent, d in zip(node.parents, downstream, strict=False):
+            for parent, d in zip(parents, downstream):
                 if parent is not None:
                     if d is not None:
                         pending[parent] = _sum(pending[parent], d) if parent in pending else d
-                    uses[parent] -= 1
-                    if not uses[parent]:
+                    left = uses[parent] = uses[parent] - 1
+                    if not left:
                         order.append(parent)
     if not retain_graph:
         for node in order:
@@ -97,15 +99,16 @@ def _as_tensors(node: Any, kind: type[Traced]) -> tuple[list[Any], Any]:
     return arrays, kind._wrap(node.out, node)
 
 
-def _downstream(node: Any, g: Any, out: Any, arrays: Sequence[Any], needed: set[Node] | None) -> list[Any]:
+def _downstream(
+    node: Any, g: Any, out: Any, arrays: Sequence[Any], parents: Sequence[Node | None], needed: set[Node] | None
+) -> list[Any]:
     """The gradient for each parent of the node by its rules, None where there is none."""
     downstream: list[Any] = []
     rules = node.primitive.rules
     if rules is None or node.primitive.variadic:
         rules = _spelled_rules(node)
     options = node.options
-    args = (g, out, *arrays)
-    for parent, rule, x in zip(node.parents, rules, arrays, strict=True):
+    for parent, rule, x in zip(parents, rules, arrays):
         if parent is None or (needed is not None and parent not in needed):
             downstream.append(None)
             continue
@@ -113,7 +116,7 @@ def _downstream(node: Any, g: Any, out: Any, arrays: Sequence[Any], needed: set[
             name = node.primitive.argument(len(downstream))
             raise GradError(f"{_place(node)}: not differentiable with respect to {name}; detach() it")
         try:
-            d = rule(*args, **options) if options else rule(*args)
+            d = rule(g, out, *arrays, **options) if options else rule(g, out, *arrays)
         except Exception as error:
             error.add_note(f"in {_place(node)}: the gradient rule for {node.primitive.argument(len(downstream))}")
             raise

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tensorgraph._arguments import describe, frozen, plain, refusal
+from tensorgraph._context import current, located, public_kind, user_line
 from tensorgraph._dtypes import promote
-from tensorgraph._tape import Node, Traced, current, keepable, located, public_kind, user_line
+from tensorgraph._tape import Call, Node, PairCall, Traced, keepable
 from tensorgraph.errors import ShapeError
 
 Rule = Callable[..., Any]
@@ -37,7 +38,6 @@ registry: dict[str, Primitive] = {}
 
 _MISSING: Any = object()
 _OPERANDS = (Traced, np.ndarray, np.generic, int, float, list, tuple, type(None))
-_NO_OPTIONS: dict[str, Any] = {}  # one for all nodes without options: a dictionary less to make and to collect
 
 
 class Primitive:
@@ -140,7 +140,7 @@ class Primitive:
         if out.dtype.kind not in "biuf":
             raise located(TypeError, self.name, f"the forward function returned {out.dtype}, not numbers")
         if track and (context := current()).recording and out.dtype.kind == "f":
-            return beside._wrap(out, Node(self, tuple(parents), tuple(arrays), out, options, context))
+            return beside._wrap(out, Call(self, tuple(parents), tuple(arrays), out, options, context))
         return beside._wrap(out)
 
     def _bind(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -271,7 +271,7 @@ class Binary(Elementwise):
         if type(out) is not np.ndarray:
             out = np.asarray(out)
         if (p is not None or q is not None) and (context := current()).recording:
-            return beside._wrap(out, Node(self, (p, q), (a, b), out, _NO_OPTIONS, context))
+            return beside._wrap(out, PairCall(self, p, q, a, b, out, context))
         return beside._wrap(out)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorgraph import ops
-from tensorgraph._tape import located
+from tensorgraph._context import located
 
 _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: ops.add,

@@ -1,4 +1,4 @@
-"""The tape: what one recorded call leaves behind, who may write to an array, and whether recording is on.
+"""The tape: what one recorded call leaves behind, and who may write to an array.
 
 A `Node` holds arrays and its parent nodes, never a Tensor. So nothing points back, a graph is a plain heap of objects
 without cycles, and it dies by reference counting the moment nobody can reach it.
@@ -6,66 +6,37 @@ without cycles, and it dies by reference counting the moment nobody can reach it
 
 from __future__ import annotations
 
-import inspect
-import linecache
 import sys
 import weakref
 from collections.abc import Collection, Iterable
-from contextlib import ContextDecorator
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorgraph.errors import GradError, ShapeError
+from tensorgraph._context import Context, user_line
+from tensorgraph.errors import GradError
 from tensorgraph.hooks import on_forward
 
 if TYPE_CHECKING:
     from tensorgraph._primitive import Primitive
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LIBRARY = ("tensorgraph", "nn")
-
-
-# --- what is recorded ------------------------------------------------------------------------------------------------
-
-
-class Source(NamedTuple):
-    """A line of the user's program."""
-
-    file: str
-    line: int
-
-    @property
-    def code(self) -> str:
-        return linecache.getline(self.file, self.line).strip()
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.code}"
 
 
 class Node:
     """One recorded call: `out = primitive(*arrays, **options)`; parents[i] made arrays[i], None for a constant."""
 
-    __slots__ = ("arrays", "name", "options", "out", "parents", "primitive", "scope", "source")
+    __slots__ = ("name", "options", "out", "primitive", "scope", "source")
 
-    arrays: tuple[Any, ...] | None  # None once the node was freed, as out and options
-    out: Array | None
+    out: Array | None  # None once the node was freed, as options
     options: dict[str, Any] | None
     name: str | None
 
     def __init__(
-        self,
-        primitive: Primitive | None,
-        parents: tuple[Node | None, ...],
-        arrays: tuple[Any, ...],
-        out: Array | None,
-        options: dict[str, Any],
-        context: Context,
+        self, primitive: Primitive | None, out: Array | None, options: dict[str, Any], context: Context
     ) -> None:
         self.primitive = primitive
-        self.parents = parents
-        self.arrays = arrays
         self.out = out
         self.options = options
         self.scope = context.scope
@@ -74,6 +45,16 @@ class Node:
         if on_forward:
             for watcher in on_forward:
                 watcher(self)
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """The arguments of the call."""
+        raise NotImplementedError
+
+    @property
+    def parents(self) -> tuple[Node | None, ...]:
+        """The nodes that made them."""
+        raise NotImplementedError
 
     @property
     def op(self) -> str:
@@ -86,16 +67,69 @@ class Node:
 
     @property
     def freed(self) -> bool:
-        return self.arrays is None
+        return self.options is None
 
     def free(self) -> None:
         """Let go of everything a later walk would need."""
-        self.arrays = self.out = self.options = None
-        self.parents = ()
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         shape = "freed" if self.out is None else f"shape {self.out.shape}"
         return f"<Node {self.op}, {shape}>"
+
+
+class Call(Node):
+    """A node of any number of arguments."""
+
+    __slots__ = ("arrays", "parents")
+
+    arrays: tuple[Any, ...]
+    parents: tuple[Node | None, ...]
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        parents: tuple[Node | None, ...],
+        arrays: tuple[Any, ...],
+        out: Array,
+        options: dict[str, Any],
+        context: Context,
+    ) -> None:
+        self.parents = parents
+        self.arrays = arrays
+        Node.__init__(self, primitive, out, options, context)
+
+    def free(self) -> None:
+        self.out = self.options = None
+        self.arrays = self.parents = ()
+
+
+class PairCall(Node):
+    """A node of two arguments and no options: the most frequent, so it does without tuples.
+
+    Python's garbage collector looks at every live container again and again. In a long chain it would spend more time
+    with two tuples a node than the operations take.
+    """
+
+    __slots__ = ("_a", "_b", "_p", "_q")
+
+    arrays = property(attrgetter("_a", "_b"))
+    parents = property(attrgetter("_p", "_q"))
+
+    def __init__(
+        self, primitive: Primitive, p: Node | None, q: Node | None, a: Any, b: Any, out: Array, context: Context
+    ) -> None:
+        self._p = p
+        self._q = q
+        self._a = a
+        self._b = b
+        Node.__init__(self, primitive, out, _NO_OPTIONS, context)
+
+    def free(self) -> None:
+        self._a = self._b = self._p = self._q = self.out = self.options = None
+
+
+_NO_OPTIONS: dict[str, Any] = {}  # one for all: a dictionary less to make and to collect
 
 
 class Leaf(Node):
@@ -103,11 +137,11 @@ class Leaf(Node):
 
     __slots__ = ("tensor",)
 
+    arrays = parents = ()
+
     def __init__(self, tensor: Traced) -> None:
-        self.primitive = None
-        self.parents = self.arrays = ()
-        self.out = self.scope = self.source = self.name = None
-        self.options = {}
+        self.primitive = self.out = self.scope = self.source = self.name = None
+        self.options = _NO_OPTIONS
         self.tensor = weakref.ref(tensor)
 
 
@@ -122,7 +156,7 @@ def count_uses(roots: Iterable[Node], ends: Collection[Node] = ()) -> dict[Node,
     pop, push = stack.pop, stack.append
     while stack:
         node = pop()
-        if node.arrays is None and node not in ends:
+        if node.options is None and node not in ends:
             raise GradError(
                 f"backward: the graph at {node.op!r} was freed by an earlier backward pass; "
                 "pass retain_graph=True to the first one to walk it again"
@@ -218,163 +252,3 @@ def keepable(tensor: Traced) -> Array:
             return tensor._array.copy()
         tensor._exposed = False
     return tensor._array
-
-
-# --- is recording on, and where are we -------------------------------------------------------------------------------
-
-
-class Context(NamedTuple):
-    """What holds for the code that runs now, in this thread and context."""
-
-    recording: bool = True
-    scope: object = None  # the layer that is running; only str() of it is used
-    lines: bool = False  # keep the user's source line in every node
-    outer: Any = None  # the context to return to
-
-
-_context: ContextVar[Context] = ContextVar("tensorgraph", default=Context())  # noqa: B039 (a NamedTuple is immutable)
-current = _context.get
-
-
-class _Setting(ContextDecorator):
-    """Context manager and decorator that changes the context inside. It has no state: nest and share it freely."""
-
-    def __init__(self, **changes: Any) -> None:
-        self._changes = changes
-
-    def __call__(self, function: Any) -> Any:
-        later = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-        if any(kind(function) for kind in later):
-            raise TypeError(
-                f"{function.__name__}: a decorator would end before a generator or coroutine runs; use `with` inside it"
-            )
-        return super().__call__(function)
-
-    def __enter__(self) -> None:
-        context = current()
-        _context.set(context._replace(outer=context, **self._changes))
-
-    def __exit__(self, *exc: object) -> None:
-        _context.set(current().outer)
-
-
-def no_grad() -> _Setting:
-    """Record nothing inside: results do not require gradients. Holds for this thread and context only.
-
-    Returns:
-        A context manager, also usable as a decorator.
-
-    Example:
-        >>> import tensorgraph as tg
-        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
-        >>> with tg.no_grad():
-        ...     y = x * 2
-        >>> y.requires_grad
-        False
-    """
-    return _Setting(recording=False)
-
-
-def enable_grad() -> _Setting:
-    """Record again inside a `no_grad` block.
-
-    Example:
-        >>> import tensorgraph as tg
-        >>> with tg.no_grad(), tg.enable_grad():
-        ...     print(tg.is_grad_enabled())
-        True
-    """
-    return _Setting(recording=True)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded here."""
-    return current().recording
-
-
-def record() -> _Setting:
-    """Keep the user's source line of every operation recorded inside, for errors and pictures.
-
-    Example:
-        >>> import tensorgraph as tg
-        >>> x = tg.tensor(2.0, requires_grad=True)
-        >>> lines = []
-        >>> with tg.record(), tg.hooks.watch(forward=lambda node: lines.append(node.source)):
-        ...     y = x * x
-        >>> lines[0].line > 0
-        True
-    """
-    return _Setting(lines=True)
-
-
-class scope:  # noqa: N801 (a context manager, used like a function)
-    """Operations recorded inside belong to `label`, the layer that is running; errors raised inside begin with it.
-
-    Arguments:
-        label: any object; `str(label)` is taken only when somebody looks.
-
-    Example:
-        >>> import tensorgraph as tg
-        >>> with tg.scope("encoder"):
-        ...     try:
-        ...         tg.ones(2) + tg.ones(3)
-        ...     except tg.ShapeError as error:
-        ...         print(error)
-        encoder: add: x of shape (2,) and y of shape (3,) do not broadcast
-    """
-
-    __slots__ = ("_label",)
-
-    def __init__(self, label: object) -> None:
-        self._label = label
-
-    def __enter__(self) -> None:
-        context = current()
-        _context.set(Context(context.recording, self._label, context.lines, context))
-
-    def __exit__(self, *exc: object) -> None:
-        _context.set(current().outer)
-
-
-def current_scope() -> Any:
-    """The label of the innermost `scope` that is running, None outside of all."""
-    return current().scope
-
-
-def user_line() -> Source | None:
-    """The innermost line of the running program that is not the library's own."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in LIBRARY:
-            return Source(frame.f_code.co_filename, frame.f_lineno)
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
-    return None
-
-
-_KINDS: tuple[type[Exception], ...] = (
-    ShapeError,
-    np.exceptions.AxisError,
-    TypeError,
-    IndexError,
-    ValueError,
-    OverflowError,
-)
-
-
-def public_kind(error: Exception) -> type[Exception] | None:
-    """The class in which an error of ours or NumPy's is raised again with a better text; None for foreign errors."""
-    if type(error) in _KINDS:
-        return type(error)
-    if type(error).__module__.partition(".")[0] == "numpy":  # its private subclasses are not made from a text
-        return next((kind for kind in _KINDS if isinstance(error, kind)), None)
-    return None
-
-
-def located(kind: type[Exception], op: str, text: object) -> Exception:
-    """The error `kind` with the running layer and the operation named before the text."""
-    place = current().scope
-    if place is None:
-        return kind(f"{op}: {text}")
-    layer = str(place)
-    said = sorted(layer.rpartition("(")[2].rstrip(")").lower()) == sorted(op.replace("_", ""))
-    return kind(f"{layer}: {text}" if said else f"{layer}: {op}: {text}")  # ConvTranspose2d says conv2d_transpose

@@ -13,7 +13,8 @@ import numpy as np
 
 from tensorgraph import ops
 from tensorgraph._backward import walk
-from tensorgraph._tape import Leaf, Node, count_uses, current, enable_grad, expose, located
+from tensorgraph._context import current, enable_grad, located
+from tensorgraph._tape import Leaf, Node, count_uses, expose
 from tensorgraph.errors import GradError, ShapeError
 from tensorgraph.tensor import Tensor, as_array, seed_gradient
 

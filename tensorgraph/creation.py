@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._tape import Traced, located
+from tensorgraph._context import located
+from tensorgraph._tape import Traced
 from tensorgraph.errors import ShapeError
 from tensorgraph.random import chosen
 from tensorgraph.tensor import Tensor

@@ -9,8 +9,9 @@ import numpy as np
 
 from tensorgraph import _protocols, ops
 from tensorgraph._backward import walk
+from tensorgraph._context import current, located
 from tensorgraph._methods import Methods
-from tensorgraph._tape import Array, Leaf, Node, Traced, current, expose, keepable, located, writable
+from tensorgraph._tape import Array, Leaf, Node, Traced, expose, keepable, writable
 from tensorgraph.errors import GradError, ShapeError
 
 

@@ -25,6 +25,7 @@ _backward
 _broadcast
 _primitive
 _tape
+_context
 hooks, kernels, random, _arguments, _dtypes
 errors
 """

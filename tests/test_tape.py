@@ -156,7 +156,7 @@ def test_a_freed_node_lets_go_of_its_arrays():
         y = tg.exp(x * x).sum()
     y.backward()
     assert [node.op for node in nodes] == ["mul", "exp", "sum"]
-    assert all(node.freed and node.out is None and node.options is None and node.parents == () for node in nodes)
+    assert all(node.freed and node.out is None and node.options is None and not any(node.parents) for node in nodes)
     assert [repr(node) for node in nodes] == ["<Node mul, freed>", "<Node exp, freed>", "<Node sum, freed>"]
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgraph import kernels
+from tensorgraph._context import located
 from tensorgraph._primitive import primitive
-from tensorgraph._tape import Array, located
+from tensorgraph._tape import Array
 from tensorgraph.errors import ShapeError
 from tensorgraph.kernels import shapes
 from tensorgraph.ops._checks import check_bias, check_filters, check_images

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tensorgraph._broadcast import sum_to
+from tensorgraph._context import located
 from tensorgraph._primitive import primitive
-from tensorgraph._tape import Array, Traced, located
+from tensorgraph._tape import Array, Traced
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops._checks import check_floats, check_same_type
 from tensorgraph.ops.shape import expand_dims, swapaxes
@@ -161,7 +162,7 @@ linear.vjp(
 def _flattened_from(x: Any, *_: Any) -> str:
     """ ": flatten of (16, 4, 4) = 256" if x is known to come from a flatten: it often made the wrong feature count."""
     node = x._node if isinstance(x, Traced) else None
-    if node is None or node.op != "reshape" or node.arrays is None:
+    if node is None or node.op != "reshape" or node.freed:
         return ""
     before = node.arrays[0].shape
     if len(before) < 3 or before[0] != x._array.shape[0]:

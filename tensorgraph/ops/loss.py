@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph._context import located
 from tensorgraph._primitive import elementwise, primitive
-from tensorgraph._tape import Array, Traced, located
+from tensorgraph._tape import Array, Traced
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops._checks import operand
 from tensorgraph.ops.activations import sigmoid

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph._context import located
 from tensorgraph._primitive import primitive
-from tensorgraph._tape import Array, Traced, located, writable
+from tensorgraph._tape import Array, Traced, writable
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops._checks import check_floats
 from tensorgraph.ops.elementwise import mul, sqrt
