@@ -46,6 +46,28 @@ REFUSED = {
         lambda: conv2d(normal(3, 28, 28), normal(8, 3, 5, 5)),
         "conv2d: x must have 4 axes (N, C, H, W), got shape (3, 28, 28); add a batch axis with x.reshape(1, 3, 28, 28)",
     ),
+    "no channel axis": (
+        lambda: conv2d(normal(8, 28, 28), normal(6, 1, 5, 5)),
+        "conv2d: x must have 4 axes (N, C, H, W), got shape (8, 28, 28); add a channel axis with "
+        "x.reshape(8, 1, 28, 28)",
+    ),
+    "no channel axis, one axis": (
+        lambda: conv1d(normal(8, 28), normal(6, 1, 5)),
+        "conv1d: x must have 3 axes (N, C, L), got shape (8, 28); add a channel axis with x.reshape(8, 1, 28)",
+    ),
+    "no channel axis, transposed": (
+        lambda: conv2d_transpose(normal(8, 7, 7), normal(1, 6, 2, 2)),
+        "conv2d_transpose: x must have 4 axes (N, C, H, W), got shape (8, 7, 7); add a channel axis with "
+        "x.reshape(8, 1, 7, 7)",
+    ),
+    "no batch axis, one channel": (
+        lambda: conv2d(normal(1, 28, 28), normal(6, 1, 5, 5)),
+        "conv2d: x must have 4 axes (N, C, H, W), got shape (1, 28, 28); add a batch axis with x.reshape(1, 1, 28, 28)",
+    ),
+    "no batch axis, depthwise": (
+        lambda: conv2d(normal(8, 28, 28), normal(8, 1, 5, 5), groups=8),
+        "conv2d: x must have 4 axes (N, C, H, W), got shape (8, 28, 28); add a batch axis with x.reshape(1, 8, 28, 28)",
+    ),
     "no batch and channel axes": (
         lambda: max_pool2d(normal(28, 28), 2),
         "max_pool2d: x must have 4 axes (N, C, H, W), got shape (28, 28); "

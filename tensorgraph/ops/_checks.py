@@ -15,12 +15,14 @@ def operand(x: Any) -> Any:
     return x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)
 
 
-def check_images(x: Any, letters: str = "(N, C, H, W)") -> None:
-    """Raise unless x holds floats and has these axes."""
+def check_images(x: Any, letters: str = "(N, C, H, W)", channels: int | None = None) -> None:
+    """Raise unless x holds floats and has these axes; `channels` is how many it should have, if that is known."""
     check_floats("x", x)
     if (missing := letters.count(",") + 1 - len(x.shape)) == 0:
         return
-    if missing == 1:
+    if missing == 1 and channels == 1 and x.shape[0] != 1:
+        fix = f"; add a channel axis with x.reshape{(x.shape[0], 1, *x.shape[1:])}"
+    elif missing == 1:
         fix = f"; add a batch axis with x.reshape{(1, *x.shape)}"
     elif missing == 2 and len(x.shape) > 1:
         fix = f"; add a batch and a channel axis with x.reshape{(1, 1, *x.shape)}"
@@ -30,7 +32,8 @@ def check_images(x: Any, letters: str = "(N, C, H, W)") -> None:
 
 
 def check_filters(w: Any, x: Any, letters: str) -> None:
-    """Raise unless w holds floats of x's type and has these axes, none of them empty."""
+    """Raise unless x and w hold floats of one type and w has these axes, none of them empty."""
+    check_floats("x", x)
     check_floats("w", w)
     check_same_type("w", w, x)
     if len(w.shape) != letters.count(",") + 1:

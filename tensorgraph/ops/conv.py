@@ -54,8 +54,8 @@ def conv2d(
     Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998; padding "same" with a stride
     above 1 as in Keras (PyTorch refuses it).
     """
-    check_images(x)
     check_filters(w, x, "(F, C/groups, KH, KW)")
+    check_images(x, channels=w.shape[1] if groups == 1 else None)
     stride, padding, dilation = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
     check_bias(b, x, len(w))
     return kernels.conv2d(x, w, b, stride, padding, dilation, groups)
@@ -147,8 +147,8 @@ def conv2d_transpose(
 
     Source: PyTorch's torch.nn.functional.conv_transpose2d.
     """
-    check_images(x)
     check_filters(w, x, "(C, F/groups, KH, KW)")
+    check_images(x, channels=w.shape[0])
     shape, stride, padding, dilation = shapes.transpose_window(
         x.shape, w.shape, stride, padding, output_padding, groups, dilation
     )
@@ -204,8 +204,8 @@ def conv1d(
         tensor([[[1., 2.]]])
     """
     try:
-        check_images(x, "(N, C, L)")
         check_filters(w, x, "(F, C/groups, K)")
+        check_images(x, "(N, C, L)", channels=w.shape[1] if groups == 1 else None)
         (s,), ((before, _),), (d,) = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
         check_bias(b, x, len(w))
     except (ShapeError, TypeError) as error:
