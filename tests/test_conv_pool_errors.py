@@ -42,6 +42,21 @@ REFUSED = {
         lambda: conv2d_transpose(normal(2, 3, 5, 5), normal(4, 8, 3, 3)),
         "conv2d_transpose: expected 4 input channels, got x of shape (2, 3, 5, 5)",
     ),
+    "channels last": (
+        lambda: conv2d(normal(32, 28, 28, 3), normal(8, 3, 5, 5)),
+        "conv2d: expected 3 input channels, got x of shape (32, 28, 28, 3); "
+        "images are (N, C, H, W), not (N, H, W, C): use x.transpose(0, 3, 1, 2)",
+    ),
+    "channels last, one axis": (
+        lambda: conv1d(normal(2, 9, 6), normal(8, 6, 5)),
+        "conv1d: expected 6 input channels, got x of shape (2, 9, 6); "
+        "signals are (N, C, L), not (N, L, C): use x.transpose(0, 2, 1)",
+    ),
+    "channels last, transposed": (
+        lambda: conv2d_transpose(normal(2, 5, 5, 4), normal(4, 8, 3, 3)),
+        "conv2d_transpose: expected 4 input channels, got x of shape (2, 5, 5, 4); "
+        "images are (N, C, H, W), not (N, H, W, C): use x.transpose(0, 3, 1, 2)",
+    ),
     "no batch axis": (
         lambda: conv2d(normal(3, 28, 28), normal(8, 3, 5, 5)),
         "conv2d: x must have 4 axes (N, C, H, W), got shape (3, 28, 28); add a batch axis with x.reshape(1, 3, 28, 28)",

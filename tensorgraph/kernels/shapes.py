@@ -17,6 +17,10 @@ Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 _SPELLINGS = {1: "an integer", 2: "an integer or a pair (height, width)"}
+_CHANNELS_LAST = {
+    1: "; signals are (N, C, L), not (N, L, C): use x.transpose(0, 2, 1)",
+    2: "; images are (N, C, H, W), not (N, H, W, C): use x.transpose(0, 3, 1, 2)",
+}
 
 # --- how many windows fit --------------------------------------------------------------------------------------------
 
@@ -70,8 +74,7 @@ def conv_window(
     steps = numbers("stride", stride, count, 1)
     spread = numbers("dilation", dilation, count, 1)
     _check_groups(groups, w_shape[0], "output", w_shape)
-    if x_shape[1] != w_shape[1] * groups:
-        raise ShapeError(f"expected {w_shape[1] * groups} input channels, got x of shape {x_shape}")
+    _check_channels(x_shape, w_shape[1] * groups)
     if isinstance(padding, str):
         pads = _named_padding(padding, x_shape[2:], kernel, steps, spread)
     else:
@@ -95,8 +98,7 @@ def transpose_window(
     pads = _both_sides(numbers("padding", padding, count, 0))
     extra = numbers("output_padding", output_padding, count, 0)
     _check_groups(groups, w_shape[0], "input", w_shape)
-    if x_shape[1] != w_shape[0]:
-        raise ShapeError(f"expected {w_shape[0]} input channels, got x of shape {x_shape}")
+    _check_channels(x_shape, w_shape[0])
     if any(e >= max(s, d) for e, s, d in zip(extra, steps, spread, strict=True)):
         raise ShapeError(
             f"output_padding = {output_padding} must be smaller than stride = {stride} or dilation = {dilation}"
@@ -214,6 +216,12 @@ def _check_groups(groups: int, channels: int, which: str, w_shape: Sizes) -> Non
         raise ShapeError(f"groups must be positive, got {groups}")
     if channels % groups:
         raise ShapeError(f"groups = {groups} does not divide the {channels} {which} channels of w of shape {w_shape}")
+
+
+def _check_channels(x_shape: Sizes, expected: int) -> None:
+    if x_shape[1] != expected:
+        fix = _CHANNELS_LAST.get(len(x_shape) - 2, "") if x_shape[-1] == expected else ""
+        raise ShapeError(f"expected {expected} input channels, got x of shape {x_shape}{fix}")
 
 
 def _check_fit(where: str, sizes: Sizes, kernel: Sizes, padding: Pads, dilation: Sizes, counts: Sizes) -> None:
