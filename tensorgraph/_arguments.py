@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,20 @@ def _kind(value: object) -> str:
 
 def refusal(name: str, value: object) -> str:
     return f"{name} must be a tensor, an array or a number, got {_kind(value)}"
+
+
+_FROM_PYTORCH = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
+
+
+def unexpected(error: object, function: Callable[..., Any]) -> str:
+    """Python's words about an argument that the function does not have, in ours; other words as they are."""
+    text = str(error)
+    if not inspect.isfunction(function) or f"{function.__qualname__}() got an unexpected keyword" not in text:
+        return text
+    name, known = text.split("'")[1], list(inspect.signature(function).parameters)
+    ours = _FROM_PYTORCH.get(name)
+    fix = f"it is called {ours}" if ours in known else f"its arguments are {', '.join(known)}"
+    return f"has no argument {name!r}; {fix}"
 
 
 def describe(names: list[str], arrays: Any) -> str:

@@ -5,7 +5,8 @@ They are documented at the functions.
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, Never
 
 from tensorgraph import ops
 from tensorgraph._tape import Traced
@@ -200,46 +201,46 @@ class Methods(Traced):
     def copy(self) -> Any:
         return ops.copy(self)
 
-    # reductions
+    # reductions; an argument that there is not goes on to the operation, which knows what to say
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return ops.sum(self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: Axis = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.sum(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return ops.mean(self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Axis = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.mean(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-        return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
+    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **wrong: Never) -> Any:
+        return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof, **wrong)
 
-    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-        return ops.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
+    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **wrong: Never) -> Any:
+        return ops.std(self, axis=axis, keepdims=keepdims, ddof=ddof, **wrong)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return ops.prod(self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Axis = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.prod(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return ops.max(self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Axis = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.max(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return ops.min(self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Axis = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.min(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        return ops.argmax(self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.argmax(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        return ops.argmin(self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: int | None = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.argmin(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def cumsum(self, axis: int | None = None) -> Any:
-        return ops.cumsum(self, axis=axis)
+    def cumsum(self, axis: int | None = None, **wrong: Never) -> Any:
+        return ops.cumsum(self, axis=axis, **wrong)
 
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return ops.logsumexp(self, axis=axis, keepdims=keepdims)
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False, **wrong: Never) -> Any:
+        return ops.logsumexp(self, axis=axis, keepdims=keepdims, **wrong)
 
-    def softmax(self, axis: Axis = -1) -> Any:
-        return ops.softmax(self, axis=axis)
+    def softmax(self, axis: Axis = -1, **wrong: Never) -> Any:
+        return ops.softmax(self, axis=axis, **wrong)
 
-    def log_softmax(self, axis: Axis = -1) -> Any:
-        return ops.log_softmax(self, axis=axis)
+    def log_softmax(self, axis: Axis = -1, **wrong: Never) -> Any:
+        return ops.log_softmax(self, axis=axis, **wrong)
 
     def norm(self, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
         return ops.norm(self, ord, axis, keepdims)
@@ -262,8 +263,8 @@ class Methods(Traced):
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         return ops.swapaxes(self, axis1, axis2)
 
-    def flip(self, axis: Axis = None) -> Any:
-        return ops.flip(self, axis=axis)
+    def flip(self, axis: Axis = None, **wrong: Never) -> Any:
+        return ops.flip(self, axis=axis, **wrong)
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Any:
         return ops.expand_dims(self, axis)
@@ -293,3 +294,8 @@ class Methods(Traced):
 
     def dot(self, other: Any) -> Any:
         return ops.dot(self, other)
+
+
+for _name, _method in vars(Methods).items():
+    if inspect.isfunction(_method):
+        _method.__qualname__ = f"Tensor.{_name}"  # in Python's errors about a wrong call

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._arguments import describe, frozen, plain, refusal
+from tensorgraph._arguments import describe, frozen, plain, refusal, unexpected
 from tensorgraph._context import current, located, public_kind, user_line
 from tensorgraph._dtypes import promote
 from tensorgraph._tape import Call, Node, PairCall, Traced, keepable
@@ -187,12 +187,9 @@ class Primitive:
             hint = self.hint(*args) if self.hint is not None and kind is ShapeError else ""
             got = f"; got {describe(self._names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
             strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS)]
-            text = f"{error}{hint}{got}"
+            text = f"{unexpected(error, self.forward)}{hint}{got}"
             if strange:
                 kind, text = TypeError, refusal(self.argument(strange[0]), args[strange[0]])
-            elif "unexpected keyword argument" in text:
-                names = ", ".join(inspect.signature(self.forward).parameters)
-                text = f"has no argument {text.rpartition(' ')[2]}; its arguments are {names}"
             named = located(kind, self.name, text).with_traceback(error.__traceback__)
         else:
             named = error
@@ -238,9 +235,10 @@ class Elementwise(Primitive):
 class Binary(Elementwise):
     """An element-wise primitive of two arrays, no options: `Primitive.__call__` unrolled, the tape's hottest path."""
 
-    def __call__(self, x: Any, y: Any = _MISSING, /, *more: Any) -> Any:
+    def __call__(self, x: Any = _MISSING, y: Any = _MISSING, /, *more: Any) -> Any:
         if y is _MISSING or more:
-            raise located(TypeError, self.name, f"takes 2 arguments, got {1 if y is _MISSING else 2 + len(more)}")
+            got = len(more) + (x is not _MISSING) + (y is not _MISSING)
+            raise located(TypeError, self.name, f"takes 2 arguments, got {got}")
         if isinstance(x, Traced):
             beside = x
             a: Any = keepable(x) if x._exposed else x._array
@@ -381,7 +379,7 @@ def constant(forward: Callable[..., Any]) -> Callable[..., Any]:
         try:
             out = forward(*arrays, **options)
         except Exception as error:
-            kind, text = public_kind(error), str(error)
+            kind, text = public_kind(error), unexpected(error, forward)
             if kind is None:
                 raise
             strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS[:-1])]

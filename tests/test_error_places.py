@@ -127,6 +127,18 @@ def test_an_operation_inside_an_operation_is_named_once():
     assert str(caught.value) == "net: add: x of shape (2,) and y of shape (3,) do not broadcast"
 
 
+def test_a_wrong_argument_inside_an_operation_is_not_taken_for_one_of_its_own():
+    def helper(x):
+        return x
+
+    @tg.extend.primitive(gate="function", name="outer")
+    def outer(x, /):
+        return helper(x, dim=1)
+
+    with pytest.raises(TypeError, match=r"^outer: .*helper\(\) got an unexpected keyword argument 'dim'"):
+        outer(tg.ones(2))
+
+
 # --- exceptions of others --------------------------------------------------------------------------------------------
 
 

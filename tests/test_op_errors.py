@@ -43,6 +43,7 @@ ELEMENTWISE = {
         "sub: x must be a tensor, an array or a number, got an array of object",
     ),
     "one operand": (lambda: tg.add(ones(2)), TypeError, "add: takes 2 arguments, got 1"),
+    "no operands": (lambda: tg.add(), TypeError, "add: takes 2 arguments, got 0"),
     "shapes that cannot be compared": (
         lambda: ones(2, 3) < np.ones(4),
         ShapeError,
@@ -163,10 +164,25 @@ SHAPES = {
 }
 
 REDUCTIONS = {
+    "an argument that there is not": (
+        lambda: tg.sum(ones(2, 3), along=1),
+        TypeError,
+        "sum: has no argument 'along'; its arguments are x, axis, keepdims",
+    ),
     "dim for axis": (
         lambda: tg.sum(ones(2, 3), dim=1),
         TypeError,
-        "sum: has no argument 'dim'; its arguments are x, axis, keepdims",
+        "sum: has no argument 'dim'; it is called axis",
+    ),
+    "dim for axis, a method": (
+        lambda: ones(2, 3).argmax(dim=1),
+        TypeError,
+        "argmax: has no argument 'dim'; it is called axis",
+    ),
+    "keepdim for keepdims": (
+        lambda: ones(2, 3).mean(1, keepdim=True),
+        TypeError,
+        "mean: has no argument 'keepdim'; it is called keepdims",
     ),
     "an axis too many": (
         lambda: ones(2, 3).sum(axis=2),

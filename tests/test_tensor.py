@@ -134,6 +134,11 @@ def test_every_method_is_in_the_table():
     assert public - METHODS.keys() == {"backward", "requires_grad_"}  # they have tests of their own
 
 
+def test_pythons_words_about_a_wrong_call_name_the_tensor():
+    with pytest.raises(TypeError, match=r"^Tensor\.exp\(\) takes 1 positional argument but 2 were given$"):
+        tg.ones(1).exp(0)
+
+
 # --- the names that programs are written against ---------------------------------------------------------------------
 
 NAMES = """
