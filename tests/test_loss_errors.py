@@ -68,6 +68,12 @@ REFUSED = {
         ShapeError,
         "mse_loss: x of shape (3,) and target of shape (3, 1) must have the same shape; use target.reshape(3,)",
     ),
+    "class numbers for a loss of distances": (
+        lambda: tg.mse_loss(ones(8, 10), np.arange(8)),
+        ShapeError,
+        "mse_loss: x of shape (8, 10) and target of shape (8,) must have the same shape; "
+        "for class numbers use tg.one_hot(target, 10)",
+    ),
     "logits for probabilities": (
         lambda: tg.binary_cross_entropy(ones(2) * 3, ones(2)),
         ValueError,

@@ -154,6 +154,12 @@ def test_a_split_by_number():
             TypeError,
             "DataLoader: data must be a tuple of arrays or a sequence of examples, got list_iterator",
         ),
+        (
+            lambda: DataLoader(np.zeros((3, 2)), np.zeros(3)),
+            TypeError,
+            "DataLoader: batch_size must be an integer, got ndarray; "
+            r"give arrays that belong together as one tuple, DataLoader\(\(x, y\)\)",
+        ),
         (lambda: DataLoader((np.zeros(3),), 0), tg.ShapeError, "DataLoader: batch_size must be positive, got 0"),
         (lambda: DataLoader((np.zeros(3),), 1.5), TypeError, r"DataLoader: batch_size must be an integer, got 1\.5"),
         (

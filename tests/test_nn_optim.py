@@ -228,6 +228,11 @@ MISTAKES = [
         TypeError,
         "Adam: params must be an iterable of tensors, got Linear; pass model.parameters()",
     ),
+    (
+        lambda: SGD(nn.Linear(1, 1).parameters, lr=0.1),
+        TypeError,
+        "SGD: params must be an iterable of tensors, got method; call it: model.parameters()",
+    ),
     (lambda: Adam(3), TypeError, "Adam: params must be an iterable of tensors, got int; pass a list"),
     (
         lambda: Adam(nn.Linear(1, 1).named_parameters()),

@@ -54,6 +54,11 @@ class DataLoader:
                 f"DataLoader: data must be a tuple of arrays or a sequence of examples, got {type(data).__name__}"
             )
         self.data: Any = data
+        if isinstance(batch_size, (np.ndarray, tg.Tensor, list, tuple)):
+            raise TypeError(
+                f"DataLoader: batch_size must be an integer, got {type(batch_size).__name__}; "
+                "give arrays that belong together as one tuple, DataLoader((x, y))"
+            )
         self.batch_size = count(self, "batch_size", batch_size)
         self.shuffle = shuffle
         self.rng = None if rng is None else np.random.default_rng(rng)

@@ -26,8 +26,9 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[tg.Tensor, dict[str, Any]] = {}
         if isinstance(params, (tg.Tensor, Module, Mapping)) or not isinstance(params, Iterable):
-            fix = "; pass model.parameters()" if isinstance(params, Module) else "; pass a list"
-            raise TypeError(f"{self._name}: params must be an iterable of tensors, got {type(params).__name__}{fix}")
+            call = "call it: model.parameters()" if callable(params) else "pass a list"
+            fix = "pass model.parameters()" if isinstance(params, Module) else call
+            raise TypeError(f"{self._name}: params must be an iterable of tensors, got {type(params).__name__}; {fix}")
         found = list(params)
         if not found:
             raise ValueError(f"{self._name}: got no parameters; note that model.parameters() can be read only once")

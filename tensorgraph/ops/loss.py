@@ -153,7 +153,11 @@ def _check_alike(op: str, x: Any, target: Any, reduction: str, name: str = "x") 
     try:
         _check_reduction(reduction)
         if np.shape(x) != np.shape(target):
-            fix = f"; use target.reshape{np.shape(x)}" if np.size(x) == np.size(target) else ""
+            fix = ""
+            if np.size(x) == np.size(target):
+                fix = f"; use target.reshape{np.shape(x)}"
+            elif np.shape(x)[:-1] == np.shape(target) and target.dtype.kind in "iu":
+                fix = f"; for class numbers use tg.one_hot(target, {np.shape(x)[-1]})"
             raise ShapeError(
                 f"{name} of shape {np.shape(x)} and target of shape {np.shape(target)} must have the same shape{fix}"
             )
