@@ -123,6 +123,25 @@ def test_only_parameters_with_a_gradient_move():
     assert used.grad is None
 
 
+def test_frozen_parameters_are_accepted_and_may_learn_later():
+    w = nn.Parameter([1.0], requires_grad=False)
+    steps = SGD([w], lr=0.5)
+    steps.step()
+    assert w.item() == 1
+    w.requires_grad = True
+    w.sum().backward()
+    steps.step()
+    assert w.item() == 0.5
+
+
+def test_tensors_that_require_a_gradient_are_parameters_too():
+    w = tg.tensor([1.0], requires_grad=True)
+    steps = SGD([w], lr=0.5)
+    w.sum().backward()
+    steps.step()
+    assert w.item() == 0.5
+
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +260,12 @@ MISTAKES = [
     ),
     (lambda: Adam([P * 2]), ValueError, "Adam: parameter 0 of shape (1,) is no leaf, it was computed"),
     (lambda: Adam([tg.tensor([1])]), TypeError, "Adam: parameter 0 must hold floats, got int64"),
+    (
+        lambda: Adam([P, tg.zeros(2, 3)]),
+        ValueError,
+        "Adam: parameter 1 of shape (2, 3) requires no gradient and would never change; "
+        "make it an nn.Parameter, or with requires_grad=True",
+    ),
     (lambda: Adam([P, P]), ValueError, "Adam: parameter 1 of shape (1,) was given twice"),
     (
         lambda: Adam([{"params": [P]}, {"params": [P]}]),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
-from nn.module import Module
+from nn.module import Module, Parameter
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,8 +55,8 @@ class Optimizer:
             group: {"params": parameters, "lr": ..., ...}.
 
         Raises:
-            TypeError, ValueError: an option is unknown or impossible; a parameter is no leaf tensor of floats, or is
-                in the optimizer already. Nothing has changed then.
+            TypeError, ValueError: an option is unknown or impossible; a parameter is no leaf tensor of floats, requires
+                no gradient (a frozen nn.Parameter may), or is in the optimizer already. Nothing has changed then.
         """
         options = {name: value for name, value in group.items() if name != "params"}
         if "params" not in group:
@@ -82,6 +82,11 @@ class Optimizer:
             raise ValueError(f"{self._name}: parameter {i} of shape {p.shape} is no leaf, it was computed")
         if p.dtype.kind != "f":
             raise TypeError(f"{self._name}: parameter {i} must hold floats, got {p.dtype}")
+        if not (p.requires_grad or isinstance(p, Parameter)):  # a Parameter that requires none is frozen on purpose
+            raise ValueError(
+                f"{self._name}: parameter {i} of shape {p.shape} requires no gradient and would never change; "
+                "make it an nn.Parameter, or with requires_grad=True"
+            )
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
