@@ -56,6 +56,9 @@ class Primitive:
         self.saves = saves
         self._read_signature()
         self.rules: tuple[Rule | None, ...] | None = None
+        owner = registry.get(self.name, self).__module__
+        if owner != self.__module__:  # a module may define its own operation again, as a notebook does
+            raise ValueError(f'{self.name}: {owner} has an operation of that name; choose another, name="..."')
         registry[self.name] = self
 
     def _read_signature(self) -> None:
@@ -302,18 +305,18 @@ def primitive(
 
     Arguments:
         gate: the rule that the gradient follows: add, mul, copy, max, function or wire.
-        name: the operation's name in graphs and messages; the function's own if None.
+        name: the operation's name in graphs and messages, which no other module uses; the function's own if None.
         saves: names of further results. The function then returns (out, *further results); the caller sees only
             `out`, the rules find the others among the options.
 
     Example:
         >>> import numpy as np, tensorgraph as tg
         >>> @tg.extend.primitive(gate="add")
-        ... def total(x, /, *, scale=1.0):
+        ... def scaled_sum(x, /, *, scale=1.0):
         ...     return scale * x.sum()
-        >>> total.vjp(x=lambda g, out, x, *, scale=1.0: scale * tg.broadcast_to(g, x.shape))
+        >>> scaled_sum.vjp(x=lambda g, out, x, *, scale=1.0: scale * tg.broadcast_to(g, x.shape))
         >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
-        >>> total(x, scale=3.0).backward()
+        >>> scaled_sum(x, scale=3.0).backward()
         >>> x.grad
         tensor([3., 3.])
     """
@@ -327,7 +330,7 @@ def elementwise(
 
     Arguments:
         gate: the rule that the gradient follows: add, mul, copy, max, function or wire.
-        name: the operation's name in graphs and messages; the function's own if None.
+        name: the operation's name in graphs and messages, which no other module uses; the function's own if None.
         promotes: bring the arrays to one type first, as PyTorch does.
 
     Example:

@@ -10,6 +10,7 @@ import pytest
 
 import tensorgraph as tg
 from tensorgraph import ShapeError
+from tensorgraph._primitive import registry
 
 
 def ones(*shape):
@@ -298,14 +299,22 @@ LAYERS = {
         TypeError,
         'dropout: x must hold floats, got int64; convert it with x.astype("float32")',
     ),
+}
+
+DEFINITIONS = {
     "a gate that there is not": (
         lambda: tg.extend.primitive(gate="or")(lambda x: x),
         ValueError,
         "<lambda>: gate must be one of add, mul, copy, max, function, wire, got 'or'",
     ),
+    "a name that is taken": (
+        lambda: tg.extend.elementwise(gate="function", name="exp")(lambda x: x),
+        ValueError,
+        'exp: tensorgraph.ops.elementwise has an operation of that name; choose another, name="..."',
+    ),
 }
 
-TABLE = ELEMENTWISE | SHAPES | REDUCTIONS | PRODUCTS | LAYERS
+TABLE = ELEMENTWISE | SHAPES | REDUCTIONS | PRODUCTS | LAYERS | DEFINITIONS
 MISTAKES = (TypeError, ValueError, IndexError, OverflowError)
 
 
@@ -317,12 +326,23 @@ def test_mistake(mistake, kind, message):
     assert type(caught.value) is kind
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE if name != "a gate that there is not"])
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in DEFINITIONS])
 def test_the_running_layer_is_named_first(name):
     mistake, kind, message = TABLE[name]
     with tg.scope("features.2 (Layer)"), pytest.raises(kind) as caught:
         mistake()
     assert str(caught.value) == f"features.2 (Layer): {message}"
+
+
+def test_a_module_may_define_its_operation_again():
+    for factor in (2.0, 3.0):
+
+        @tg.extend.elementwise(gate="mul")
+        def times(x, /, factor=factor):
+            return x * factor
+
+    assert registry["times"] is times
+    assert times(1.0) == 3.0
 
 
 def test_a_layer_that_is_named_like_the_operation_says_it_once():
