@@ -337,11 +337,12 @@ class Tensor(Methods):
     def _write(self, op: str, operands: tuple[Any, ...]) -> Array:
         """The array to write to, if writing is allowed here."""
         if current().recording and any(isinstance(t, Tensor) and t.requires_grad for t in (self, *operands)):
+            new = "use tg.where" if op == "setitem" else f"write t = t {op[:-1]} ..."
             raise located(
                 GradError,
                 op,
                 "a tensor that requires a gradient cannot be changed in place: the tape needs its old value; "
-                "write t = t + ... for a new tensor, or use tg.no_grad() to update a parameter",
+                f"{new} for a new tensor, or use tg.no_grad() to update a parameter",
             )
         return writable(self)
 

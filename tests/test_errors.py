@@ -56,7 +56,7 @@ NOT_SCALAR = (
 NO_GRADIENT = "the tensor requires no gradient: nothing it was computed from has requires_grad=True"
 IN_PLACE = (
     "{}: a tensor that requires a gradient cannot be changed in place: the tape needs its old value; "
-    "write t = t + ... for a new tensor, or use tg.no_grad() to update a parameter"
+    "{} for a new tensor, or use tg.no_grad() to update a parameter"
 )
 
 MAKING = {
@@ -190,8 +190,9 @@ VALUES = {
         GradError,
         "deepcopy: only leaves can be deep-copied; use t.copy() or t.detach()",
     ),
-    "+= on a parameter": (lambda: add_in_place(leaf(2), 1), GradError, IN_PLACE.format("+=")),
-    "[] = on a parameter": (lambda: set_item(leaf(2), 0, 1), GradError, IN_PLACE.format("setitem")),
+    "+= on a parameter": (lambda: add_in_place(leaf(2), 1), GradError, IN_PLACE.format("+=", "write t = t + ...")),
+    "**= on a parameter": (lambda: leaf(2).__ipow__(2), GradError, IN_PLACE.format("**=", "write t = t ** ...")),
+    "[] = on a parameter": (lambda: set_item(leaf(2), 0, 1), GradError, IN_PLACE.format("setitem", "use tg.where")),
     "+= of another shape": (
         lambda: add_in_place(ones(2), np.ones(3)),
         ShapeError,
