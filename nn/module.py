@@ -266,6 +266,6 @@ class _Place:
         return kind
 
 
-def located(kind: type[Exception], text: str) -> Exception:
+def layer_error(kind: type[Exception], text: str) -> Exception:
     """The error `kind` with the running layer named before the text: what a layer's own check raises."""
     return kind(f"{tg.current_scope()}: {text}")

@@ -8,7 +8,7 @@ import numpy as np
 
 import tensorgraph as tg
 from nn._checks import count, number
-from nn.module import Module, Parameter, located
+from nn.module import Module, Parameter, layer_error
 
 
 class _BatchNorm(Module):
@@ -43,7 +43,7 @@ class _BatchNorm(Module):
         shape = np.shape(x)
         if len(shape) not in self.ndims or shape[1] != self.num_features:
             expected = f"{self.letters} with C = {self.num_features}"
-            raise located(tg.ShapeError, f"expected x of shape {expected}, got {shape}")
+            raise layer_error(tg.ShapeError, f"expected x of shape {expected}, got {shape}")
         tracked = self.num_batches_tracked
         if tracked is None:  # the batch's own mean and variance, always
             return tg.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
-from nn.module import Module, located
+from nn.module import Module, layer_error
 
 
 class Flatten(Module):
@@ -37,7 +37,7 @@ class Flatten(Module):
         ndim = len(shape)
         first, last = (axis + ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < ndim:
-            raise located(tg.ShapeError, f"x of shape {shape} has no axes {self.start_dim} to {self.end_dim}")
+            raise layer_error(tg.ShapeError, f"x of shape {shape} has no axes {self.start_dim} to {self.end_dim}")
         joined = math.prod(shape[first : last + 1])
         return tg.reshape(x, (*shape[:first], joined, *shape[last + 1 :]))
 

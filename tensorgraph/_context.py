@@ -183,5 +183,10 @@ def located(kind: type[Exception], op: str, text: object) -> Exception:
     if place is None:
         return kind(f"{op}: {text}")
     layer = str(place)
-    said = sorted(layer.rpartition("(")[2].rstrip(")").lower()) == sorted(op.replace("_", ""))
-    return kind(f"{layer}: {text}" if said else f"{layer}: {op}: {text}")  # ConvTranspose2d says conv2d_transpose
+    return kind(f"{layer}: {text}" if _named_like(layer, op) else f"{layer}: {op}: {text}")
+
+
+def _named_like(layer: str, op: str) -> bool:
+    """Whether the class of the layer, as in "features.2 (Conv2d)", says the operation, which is not said again then."""
+    name = layer.rpartition("(")[2].rstrip(")").lower()
+    return name == op.replace("_", "") or (name, op) == ("convtranspose2d", "conv2d_transpose")

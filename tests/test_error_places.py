@@ -52,6 +52,16 @@ IN_LAYERS = {
         lambda: tg.conv2d(tg.ones(1, 3, 5, 5), tg.ones(8, 6, 5, 5)),
         "head: conv2d: expected 6 input channels, got x of shape (1, 3, 5, 5)",
     ),
+    "the layer with the words in another order": (
+        "decoder.0 (ConvTranspose2d)",
+        lambda: tg.conv2d_transpose(tg.ones(1, 3, 5, 5), tg.ones(8, 6, 5, 5)),
+        "decoder.0 (ConvTranspose2d): expected 8 input channels, got x of shape (1, 3, 5, 5)",
+    ),
+    "a layer with the letters of the operation": (
+        "DAD",
+        lambda: tg.ones(2) + tg.ones(3),
+        "DAD: add: x of shape (2,) and y of shape (3,) do not broadcast",
+    ),
     "max pooling": (
         "pool1 (MaxPool2d)",
         lambda: tg.max_pool2d(tg.ones(1, 1, 2, 2), 3),
