@@ -90,7 +90,12 @@ class AvgPool2d(Module):
         return tg.avg_pool2d(x, self.kernel_size, count_include_pad=self.count_include_pad, **settings)
 
     def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        words = [f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"]
+        if self.ceil_mode:
+            words.append("ceil_mode=True")
+        if not self.count_include_pad:
+            words.append("count_include_pad=False")
+        return ", ".join(words)
 
 
 class AdaptiveAvgPool2d(Module):

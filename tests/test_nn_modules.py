@@ -281,6 +281,10 @@ def test_modules_print_their_settings_and_what_is_inside():
     )
     assert repr(nn.ReLU()) == "ReLU()"
     assert "(branches.1.deep.0): Linear(" in repr(Block())
+    assert repr(nn.AvgPool2d(2)) == "AvgPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))"
+    assert repr(nn.AvgPool2d(2, 1, 1, ceil_mode=True, count_include_pad=False)) == (
+        "AvgPool2d(kernel_size=(2, 2), stride=(1, 1), padding=(1, 1), ceil_mode=True, count_include_pad=False)"
+    )
 
 
 # --- where a module says it is ---------------------------------------------------------------------------------------
