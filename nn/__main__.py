@@ -12,7 +12,7 @@ from nn.training import Progress, train_mnist
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the arguments, "train" if there are none; returns the exit status."""
+    """Run the command with the arguments; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nn", description="Networks on top of tensorgraph.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     train = commands.add_parser(
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     train.add_argument("--epochs", type=_number(1), default=8, help="how often to go through the training images")
     train.add_argument("--seed", type=_number(0), default=0, help="of the initial weights and the order of the images")
     train.add_argument("--out", default="mnist_cnn.safetensors", help="the file for the weights; nn.load reads it")
-    options = parser.parse_args(arguments or ["train"])
+    options = parser.parse_args(arguments)
     folder = os.path.dirname(os.path.abspath(options.out))
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # before the work, not after it
         train.error(f"argument --out: cannot write to the folder {folder}")

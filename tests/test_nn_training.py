@@ -85,6 +85,7 @@ def environment():
         (["train", "--seed", "-1"], "argument --seed: must be a whole number of at least 0, got '-1'"),
         (["train", "--out", "/no/such/folder/file"], "argument --out: cannot write to the folder /no/such/folder"),
         (["train", "--out", "/"], "argument --out: / is a folder; name a file"),
+        ([], "the following arguments are required: command"),
         (["walk"], "argument command: invalid choice: 'walk' (choose from 'train')"),
     ],
 )
