@@ -43,6 +43,18 @@ REFUSED = {
         ShapeError,
         f'softmax_cross_entropy: {ONE_CLASS}(2, 3); probabilities must be floats, target.astype("float32")',
     ),
+    "scores for probabilities": (
+        lambda: tg.softmax_cross_entropy(ones(2, 3), np.array([[0.5, 0.5, 0.0], [-2.0, 2.5, 0.5]])),
+        ValueError,
+        "softmax_cross_entropy: target of shape (2, 3) must hold probabilities in [0, 1], got -2; "
+        "labels are integers of shape (2,)",
+    ),
+    "a probability that is none": (
+        lambda: tg.softmax_cross_entropy(ones(3), np.array([0.5, np.nan, 0.5])),
+        ValueError,
+        "softmax_cross_entropy: target of shape (3,) must hold probabilities in [0, 1], got nan; "
+        "labels are integers of shape ()",
+    ),
     "labels before logits": (
         lambda: tg.softmax_cross_entropy(LABELS, ones(2, 3)),
         TypeError,
@@ -89,3 +101,9 @@ def test_what_does_not_work_is_explained(mistake, kind, message, layer):
         mistake()
     assert str(caught.value) == (f"{layer}: {message}" if layer else message)
     assert type(caught.value) is kind
+
+
+def test_probabilities_may_miss_their_bounds_by_a_rounding():
+    target = np.array([[1 - 0.9 - 0.1, np.nextafter(1.0, 2.0), 0.0]])
+    assert target[0, 0] < 0
+    np.testing.assert_allclose(tg.softmax_cross_entropy(np.zeros((1, 3)), target), np.log(3))

@@ -44,7 +44,7 @@ def softmax_cross_entropy(logits: Array, target: Array, *, reduction: str = "mea
 
     Raises:
         ShapeError: the shapes do not fit. TypeError: class numbers are not integers.
-        ValueError: a class is out of range.
+        ValueError: a class is out of range, a probability not in [0, 1].
 
     Example:
         >>> import tensorgraph as tg
@@ -71,8 +71,20 @@ def _checked_target(logits: Array, target: Any) -> Array:
     if logits.dtype.kind != "f":
         raise TypeError(f'logits must be floats, got {logits.dtype}; convert them with logits.astype("float32")')
     if target.shape == shape and target.dtype.kind == "f":
-        return target
+        return _checked_shares(target)
     return _checked_classes(target, shape)
+
+
+def _checked_shares(target: Array) -> Array:
+    """Probabilities (N, C) or (C,); 0.7 + 0.3 may miss 1 by a rounding."""
+    distance = np.abs(target - 0.5)
+    if target.size and not distance.max() <= 0.501:  # NaN is not
+        worst = target.flat[distance.argmax()]
+        raise ValueError(
+            f"target of shape {target.shape} must hold probabilities in [0, 1], got {worst:g}; "
+            f"labels are integers of shape {target.shape[:-1]}"
+        )
+    return target
 
 
 def _checked_classes(target: Array, shape: tuple[int, ...]) -> Array:
