@@ -11,7 +11,8 @@ every_page = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(p
 
 
 @every_page
-def test_programs_print_what_the_page_shows(page, seeded):
+def test_programs_print_what_the_page_shows(page, seeded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a page may write files
     pages.run(page)
 
 
