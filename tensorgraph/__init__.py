@@ -3,6 +3,7 @@
 from tensorgraph import extend, hooks
 from tensorgraph._context import current_scope, enable_grad, is_grad_enabled, no_grad, record, scope
 from tensorgraph.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tensorgraph.config import empty_cache, get_num_threads, set_num_threads, show_config
 from tensorgraph.creation import (
     arange,
     eye,
@@ -140,6 +141,7 @@ __all__ = [
     "dropout",
     "einsum",
     "elu",
+    "empty_cache",
     "enable_grad",
     "equal",
     "exp",
@@ -151,6 +153,7 @@ __all__ = [
     "fold",
     "full",
     "gelu",
+    "get_num_threads",
     "grad",
     "gradients",
     "greater",
@@ -198,6 +201,8 @@ __all__ = [
     "relu",
     "reshape",
     "scope",
+    "set_num_threads",
+    "show_config",
     "sigmoid",
     "sign",
     "sin",

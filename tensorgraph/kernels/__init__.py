@@ -5,23 +5,42 @@ A kernel trusts its caller. The operations have checked types and shapes and res
 kernel takes arrays of any memory layout, float32 or float64, writes to none of them, and returns fresh ones of the
 same type in C order.
 
+Every kernel exists twice: in `reference`, in NumPy, to be read; and in `native`, compiled, with the same signature.
 This file is the one switch: what it imports is what runs.
 """
 
-from tensorgraph.kernels.reference import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_grad,
-    avg_pool2d,
-    avg_pool2d_grad,
-    conv2d,
-    conv2d_input_grad,
-    conv2d_weight_grad,
-    fold,
-    max_pool2d,
-    max_pool2d_grad,
-    max_pool2d_take,
-    unfold,
-)
+from tensorgraph.kernels._choice import extension
+
+if extension is None:
+    from tensorgraph.kernels.reference import (
+        adaptive_avg_pool2d,
+        adaptive_avg_pool2d_grad,
+        avg_pool2d,
+        avg_pool2d_grad,
+        conv2d,
+        conv2d_input_grad,
+        conv2d_weight_grad,
+        fold,
+        max_pool2d,
+        max_pool2d_grad,
+        max_pool2d_take,
+        unfold,
+    )
+else:
+    from tensorgraph.kernels.native import (
+        adaptive_avg_pool2d,
+        adaptive_avg_pool2d_grad,
+        avg_pool2d,
+        avg_pool2d_grad,
+        conv2d,
+        conv2d_input_grad,
+        conv2d_weight_grad,
+        fold,
+        max_pool2d,
+        max_pool2d_grad,
+        max_pool2d_take,
+        unfold,
+    )
 
 __all__ = [
     "adaptive_avg_pool2d",

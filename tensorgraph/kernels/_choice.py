@@ -1,0 +1,34 @@
+"""Which kernels run: the compiled ones if they are there, the NumPy ones if not or if the environment says so."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+KINDS = ("native", "reference")
+_NOT_COMPILED = "they were not compiled when the package was installed; is a C++20 compiler there?"
+
+
+def _load() -> tuple[ModuleType | None, str]:
+    """The extension module, or None and why."""
+    kind = os.environ.get("TENSORGRAPH_KERNELS", "")
+    if kind not in ("", *KINDS):
+        raise ValueError(f"TENSORGRAPH_KERNELS must be {' or '.join(KINDS)}, got {kind!r}")
+    if kind == "reference":
+        return None, "TENSORGRAPH_KERNELS=reference"
+    try:
+        native = importlib.import_module("tensorgraph.kernels._native")
+    except ImportError as error:
+        problem = _NOT_COMPILED if isinstance(error, ModuleNotFoundError) else str(error)
+        if kind == "native":
+            raise ImportError(f"TENSORGRAPH_KERNELS=native, but there are no native kernels: {problem}") from None
+        return None, problem
+    if isa := os.environ.get("TENSORGRAPH_ISA"):
+        if isa not in native.isas():
+            raise ValueError(f"TENSORGRAPH_ISA must be one of {', '.join(native.isas())} here, got {isa!r}")
+        native.choose_isa(isa)
+    return native, ""
+
+
+extension, problem = _load()

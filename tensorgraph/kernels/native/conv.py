@@ -1,0 +1,38 @@
+"""Convolution and its gradients, compiled: fused im2col, no column matrix in memory. float32; the rest is NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgraph.kernels import reference
+from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels.reference.windows import Array
+from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
+
+_native: Any = extension
+
+
+def conv2d(x: Array, w: Array, b: Array | None, stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> Array:
+    if x.dtype != np.float32:
+        return reference.conv2d(x, w, b, stride, padding, dilation, groups)
+    counts = window_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    return _native.conv2d(x, w, b, *counts, *stride, padding[0][0], padding[1][0], *dilation, groups, 0)
+
+
+def conv2d_input_grad(
+    g: Array, w: Array, x_shape: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
+) -> Array:
+    if g.dtype != np.float32:
+        return reference.conv2d_input_grad(g, w, x_shape, stride, padding, dilation, groups)
+    return _native.conv2d_input_grad(g, w, *x_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups)
+
+
+def conv2d_weight_grad(
+    g: Array, x: Array, w_shape: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
+) -> Array:
+    if g.dtype != np.float32:
+        return reference.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
+    out, _ = _native.conv2d_weight_grad(g, x, *w_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups)
+    return out
