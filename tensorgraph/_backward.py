@@ -103,6 +103,8 @@ def _downstream(
     node: Any, g: Any, out: Any, arrays: Sequence[Any], parents: Sequence[Node | None], needed: set[Node] | None
 ) -> list[Any]:
     """The gradient for each parent of the node by its rules, None where there is none."""
+    if node.primitive.vjp_arrays is not None and type(g) is ndarray:
+        return _downstream_at_once(node, g, out, arrays, parents, needed)
     downstream: list[Any] = []
     rules = node.primitive.rules
     if rules is None or node.primitive.variadic:
@@ -124,6 +126,15 @@ def _downstream(
             d = _fitted(d, node, len(downstream), g)
         downstream.append(d)
     return downstream
+
+
+def _downstream_at_once(
+    node: Any, g: Any, out: Any, arrays: Sequence[Any], parents: Sequence[Node | None], needed: set[Node] | None
+) -> list[Any]:
+    """`_downstream` by the one rule that gives all gradients, on arrays; it may give more than is wanted."""
+    wanted = [parent is not None and (needed is None or parent in needed) for parent in parents]
+    found = node.primitive.vjp_arrays(wanted, g, out, *arrays, **node.options)
+    return [_fitted(d, node, i, g) if wanted[i] else None for i, d in enumerate(found)]
 
 
 def _spelled_rules(node: Any) -> Sequence[Rule | None]:

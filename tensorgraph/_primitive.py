@@ -37,13 +37,15 @@ registry: dict[str, Primitive] = {}
 
 
 _MISSING: Any = object()
-_OPERANDS = (Traced, np.ndarray, np.generic, int, float, list, tuple, type(None))
+OPERANDS = (Traced, np.ndarray, np.generic, int, float, list, tuple, type(None))
 
 
 class Primitive:
     """A differentiable operation. Made by the decorators `primitive` and `elementwise`."""
 
     elementwise = False
+    vjp_arrays: Rule | None = None  # on arrays, all gradients in one call: rule(wanted, g, out, *arrays, **options)
+    opened: Callable[..., Any] | None = None  # of a fused operation: the same from tensors, gate by gate
     hint: Callable[..., str] | None = None  # given the arguments of a call with wrong shapes: what may have led to them
 
     def __init__(self, forward: Callable[..., Any], gate: str, name: str | None, saves: tuple[str, ...]) -> None:
@@ -189,7 +191,7 @@ class Primitive:
         if (kind := public_kind(error)) is not None:
             hint = self.hint(*args) if self.hint is not None and kind is ShapeError else ""
             got = f"; got {describe(self._names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
-            strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS)]
+            strange = [i for i, arg in enumerate(args) if not isinstance(arg, OPERANDS)]
             text = f"{unexpected(error, self.forward)}{hint}{got}"
             if strange:
                 kind, text = TypeError, refusal(self.argument(strange[0]), args[strange[0]])
@@ -370,27 +372,3 @@ def astype(x: Any, /, dtype: Any) -> Any:
 
 
 astype.vjp(x=lambda g, out, x, dtype: astype(g, dtype=x.dtype))
-
-
-def constant(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function whose result carries no gradient (labels, masks, positions): its calls are not recorded."""
-
-    @functools.wraps(forward)
-    def call(*args: Any, **options: Any) -> Any:
-        kinds = [type(arg) for arg in args if isinstance(arg, Traced)]
-        arrays = [arg._array if isinstance(arg, Traced) else arg for arg in args]
-        try:
-            out = forward(*arrays, **options)
-        except Exception as error:
-            kind, text = public_kind(error), unexpected(error, forward)
-            if kind is None:
-                raise
-            strange = [i for i, arg in enumerate(args) if not isinstance(arg, _OPERANDS[:-1])]
-            if strange:
-                kind, text = TypeError, refusal("xyz"[strange[0]], args[strange[0]])
-            elif "broadcast" in text:
-                kind, text = ShapeError, f"{describe(list('xyz'[: len(arrays)]), arrays)} do not broadcast"
-            raise located(kind, forward.__name__, text).with_traceback(error.__traceback__) from None
-        return kinds[0]._wrap(np.array(out)) if kinds else out
-
-    return call

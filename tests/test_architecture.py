@@ -22,7 +22,7 @@ tensor
 _methods, _protocols
 ops
 _backward
-_broadcast
+_broadcast, _constant
 _primitive
 _tape
 config, _context

@@ -112,7 +112,9 @@ def check_conv(case, dtype, layout, seed=0):
     check(kernels.conv2d(x, w, b, *window), expected, dtype)
     check(kernels.conv2d(x, w, None, *window), expected - b.reshape(-1, 1, 1), dtype)
     check(kernels.conv2d_input_grad(g, w, x_shape, *window), naive.conv2d_input_grad(g, w, x_shape, *window), dtype)
-    check(kernels.conv2d_weight_grad(g, x, w_shape, *window), naive.conv2d_weight_grad(g, x, w_shape, *window), dtype)
+    dw, db = kernels.conv2d_weight_grad(g, x, w_shape, *window)
+    check(dw, naive.conv2d_weight_grad(g, x, w_shape, *window), dtype)
+    check(db, g.sum(axis=(0, 2, 3)), dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -143,7 +145,7 @@ def test_the_gradients_are_the_adjoints(case, seed):
     g = normal(seed + 2, out.shape, "float64")
     product = np.vdot(out, g)
     np.testing.assert_allclose(np.vdot(x, kernels.conv2d_input_grad(g, w, x_shape, *window)), product, atol=1e-11)
-    np.testing.assert_allclose(np.vdot(w, kernels.conv2d_weight_grad(g, x, w_shape, *window)), product, atol=1e-11)
+    np.testing.assert_allclose(np.vdot(w, kernels.conv2d_weight_grad(g, x, w_shape, *window)[0]), product, atol=1e-11)
 
 
 @pytest.mark.parametrize("images", [1, 2, 3, 7])
@@ -152,13 +154,17 @@ def test_tiles_of_any_size_give_the_same(images, monkeypatch):
     x, w = normal(0, x_shape, "float64"), normal(1, w_shape, "float64")
     out = kernels.conv2d(x, w, None, *window)
     g = normal(2, out.shape, "float64")
-    whole = out, kernels.conv2d_input_grad(g, w, x_shape, *window), kernels.conv2d_weight_grad(g, x, w_shape, *window)
+    whole = (
+        out,
+        kernels.conv2d_input_grad(g, w, x_shape, *window),
+        kernels.conv2d_weight_grad(g, x, w_shape, *window)[0],
+    )
     columns_of_an_image = 4 * 9 * out.shape[2] * out.shape[3] * 8
     monkeypatch.setattr(conv, "COLUMN_BYTES", images * columns_of_an_image)
     assert len(list(conv._tiles(7, columns_of_an_image))) == -(-7 // images)
     np.testing.assert_allclose(kernels.conv2d(x, w, None, *window), whole[0], rtol=1e-12)
     np.testing.assert_allclose(kernels.conv2d_input_grad(g, w, x_shape, *window), whole[1], rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(kernels.conv2d_weight_grad(g, x, w_shape, *window), whole[2], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(kernels.conv2d_weight_grad(g, x, w_shape, *window)[0], whole[2], rtol=1e-12, atol=1e-14)
 
 
 def test_an_image_larger_than_the_bound_is_a_tile(monkeypatch):
@@ -172,7 +178,7 @@ def test_the_columns_of_a_batch_are_never_all_in_memory():
     g = np.ones((64, 4, 28, 28), np.float32)
     for call in (
         lambda: kernels.conv2d(x, w, None, *window),
-        lambda: kernels.conv2d_weight_grad(g, x, w.shape, *window),
+        lambda: kernels.conv2d_weight_grad(g, x, w.shape, *window)[0],
         lambda: kernels.conv2d_input_grad(g, w, x.shape, *window),
     ):
         tracemalloc.start()

@@ -99,7 +99,7 @@ def convolution(seed=0):
     return (
         kernels.conv2d(x, w, w[:, 0, 0, 0], *settings),
         kernels.conv2d_input_grad(g, w, x.shape, *settings),
-        kernels.conv2d_weight_grad(g, x, w.shape, *settings),
+        *kernels.conv2d_weight_grad(g, x, w.shape, *settings),
     )
 
 
@@ -207,7 +207,12 @@ def check_convolution(rng, x_shape, w_shape, settings):
     X, W, B, G = (array.astype(np.float64) for array in (x, w, b, g))  # noqa: N806 (the same in float64)
     close(kernels.conv2d(x, w, b, *settings), reference.conv2d(X, W, B, *settings))
     close(kernels.conv2d_input_grad(g, w, x_shape, *settings), reference.conv2d_input_grad(G, W, x_shape, *settings))
-    close(kernels.conv2d_weight_grad(g, x, w_shape, *settings), reference.conv2d_weight_grad(G, X, w_shape, *settings))
+    for got, expected in zip(
+        kernels.conv2d_weight_grad(g, x, w_shape, *settings),
+        reference.conv2d_weight_grad(G, X, w_shape, *settings),
+        strict=True,
+    ):
+        close(got, expected)
 
 
 @needs_native

@@ -29,6 +29,12 @@ def spoil(monkeypatch, name, i, wrong):
     rules = list(primitive.rules)
     rules[position] = lambda *args, **options: wrong(right(*args, **options))
     monkeypatch.setattr(primitive, "rules", tuple(rules))
+    if at_once := primitive.vjp_arrays:
+
+        def spoiled(*args, **options):
+            return [wrong(d) if k == i and d is not None else d for k, d in enumerate(at_once(*args, **options))]
+
+        monkeypatch.setattr(primitive, "vjp_arrays", spoiled)
 
 
 CASES = [pytest.param(row, i, id=f"{row.name}-{i}") for row in ROWS for i in tracked(row, row.samples[0][0])]

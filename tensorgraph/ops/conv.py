@@ -6,6 +6,7 @@ The gradients take the settings as the user spelled them, and the shape that the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tensorgraph import kernels
@@ -90,7 +91,7 @@ def conv2d_weight_grad(
 ) -> Array:
     """The gradient of conv2d's w, (F, C/groups, KH, KW), from the upstream gradient g (N, F, OH, OW) and the images."""
     stride, padding, dilation = shapes.conv_window(x.shape, w_shape, stride, padding, dilation, groups)
-    return kernels.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
+    return kernels.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)[0]
 
 
 conv2d.vjp(
@@ -106,6 +107,28 @@ conv2d_weight_grad.vjp(
     g=lambda u, out, g, x, w_shape, **settings: conv2d(x, u, **settings),
     x=lambda u, out, g, x, w_shape, **settings: conv2d_input_grad(g, u, x_shape=x.shape, **settings),
 )
+
+
+def conv2d_gradients(
+    wanted: Sequence[bool],
+    g: Array,
+    x: Array,
+    w: Array,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> tuple[Any, Any, Any]:
+    """The gradients of x, w and b from arrays: that of b comes with that of w, in one pass over g."""
+    window = (*shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups), groups)
+    dx = kernels.conv2d_input_grad(g, w, x.shape, *window) if wanted[0] else None
+    if wanted[1]:
+        return dx, *kernels.conv2d_weight_grad(g, x, w.shape, *window)
+    return dx, None, g.sum(axis=(0, 2, 3)) if wanted[2] else None
+
+
+conv2d.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_gradients(wanted, g, x, w, **settings)
 
 # --- the same in other shapes ----------------------------------------------------------------------------------------
 

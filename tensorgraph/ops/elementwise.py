@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph._constant import constant
 from tensorgraph._dtypes import promote
-from tensorgraph._primitive import constant, elementwise
+from tensorgraph._primitive import elementwise
 from tensorgraph._tape import Array
 
 # --- arithmetic: the add gate distributes, the mul gate swaps ---------------------------------------------------------

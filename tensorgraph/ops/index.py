@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph._constant import constant
 from tensorgraph._context import located
-from tensorgraph._primitive import constant, primitive
+from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, Traced
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops.shape import reshape

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tensorgraph._broadcast import broadcast_to
+from tensorgraph._constant import constant
 from tensorgraph._context import located
-from tensorgraph._primitive import constant, primitive
+from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops.elementwise import abs, sign, where

@@ -31,8 +31,7 @@ def conv2d_input_grad(
 
 def conv2d_weight_grad(
     g: Array, x: Array, w_shape: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
-) -> Array:
+) -> tuple[Array, Array]:
     if g.dtype != np.float32:
         return reference.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
-    out, _ = _native.conv2d_weight_grad(g, x, *w_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups)
-    return out
+    return _native.conv2d_weight_grad(g, x, *w_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups)

@@ -56,10 +56,11 @@ def conv2d_input_grad(
 
 def conv2d_weight_grad(
     g: Array, x: Array, w_shape: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
-) -> Array:
+) -> tuple[Array, Array]:
     """The gradient of w: what each tap saw in every window times the upstream gradient of that window, summed.
 
-    g: (N, F, OH, OW), x: (N, C, H, W) -> (F, C/G, KH, KW)
+    Beside it the gradient of the bias: the sum of the upstream gradient.
+    g: (N, F, OH, OW), x: (N, C, H, W) -> (F, C/G, KH, KW) and (F,)
     """
     f, taps = w_shape[0], w_shape[1] * w_shape[2] * w_shape[3]
     out = np.zeros(w_shape, g.dtype)
@@ -67,7 +68,7 @@ def conv2d_weight_grad(
     for tile in _tiles(len(x), groups * taps * g.shape[2] * g.shape[3] * g.itemsize):
         columns = _columns(x[tile], w_shape[2:], stride, padding, dilation, groups)  # (G, K, T*L)
         rows += _flat(g[tile], groups) @ columns.swapaxes(1, 2)  # (G, F/G, T*L) @ (G, T*L, K) -> (G, F/G, K)
-    return out
+    return out, g.sum(axis=(0, 2, 3))
 
 
 def _tiles(n: int, image_bytes: int) -> Iterator[slice]:
