@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
+from nn._fusion import find_fused, run_fused
 from nn.module import Module
 
 
@@ -78,8 +79,11 @@ class Sequential(_Container):
         super().__init__(first if isinstance(first, Mapping) else modules)  # type: ignore[arg-type]  # checked in _add
 
     def forward(self, x: Any) -> Any:
-        for module in self:
-            x = module(x)
+        modules = list(self)
+        while modules:
+            fused, count = find_fused(modules)
+            x = modules[0](x) if fused is None else run_fused(fused, modules[:count], x)
+            del modules[:count]
         return x
 
     @classmethod

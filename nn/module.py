@@ -70,8 +70,12 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
-        with tg.scope(_Place(self, tg.current_scope())):
+        with self._scope():
             return self.forward(*args, **kwargs)
+
+    def _scope(self) -> tg.scope:
+        """The layer that is running, for what is recorded and for errors."""
+        return tg.scope(_Place(self, tg.current_scope()))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):

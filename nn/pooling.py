@@ -41,8 +41,12 @@ class MaxPool2d(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, x: Any) -> Any:
-        settings = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
-        return tg.max_pool2d(x, self.kernel_size, ceil_mode=self.ceil_mode, **settings)
+        return tg.max_pool2d(x, **self._settings)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        return {name: getattr(self, name) for name in names}
 
     def extra_repr(self) -> str:
         return (

@@ -242,8 +242,8 @@ REDUCTIONS = [
     ),
 ]
 
-_WINDOW = {"kernel_size": 2, "stride": (1, 2), "padding": 1}
 _SETTINGS = ((2, 1), ((1, 1), (0, 0)), (1, 2), 2)  # stride, padding, dilation, groups
+_WINDOW = {"kernel_size": 2, "stride": (1, 2), "padding": 1}
 _OPTIONS = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 2}
 _WINNERS = rng.integers(0, 4, (2, 1, 4, 3))
 _PLACES = np.stack([np.arange(4)[:, None] - 1 + _WINNERS // 2, 2 * np.arange(3) - 1 + _WINNERS % 2], -1)
@@ -300,6 +300,18 @@ PRODUCTS = [
         "conv2d",
         lambda x, w, b, **o: naive.conv2d(x, w, b, *_SETTINGS),
         [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), _OPTIONS) for b in (None, real(2))],
+    ),
+    Row(
+        "conv2d_relu",
+        lambda x, w, b, **o: np.maximum(naive.conv2d(x, w, b, *_SETTINGS), 0),
+        [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), _OPTIONS) for b in (None, real(2))],
+    ),
+    Row(
+        "conv2d_relu_max_pool2d",
+        lambda x, w, b, **o: naive.max_pool2d(
+            np.maximum(naive.conv2d(x, w, b, *_SETTINGS), 0), (2, 2), (1, 2), ((1, 1), (1, 1)), (1, 1), False
+        )[0],
+        [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), {**_OPTIONS, "pool": _WINDOW}) for b in (None, real(2))],
     ),
     Row(
         "conv2d_input_grad",

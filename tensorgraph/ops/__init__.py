@@ -43,6 +43,7 @@ from tensorgraph.ops.elementwise import (
     tanh,
     where,
 )
+from tensorgraph.ops.fused import fusion
 from tensorgraph.ops.index import getitem, one_hot, plain_index, put, take
 from tensorgraph.ops.linalg import dot, einsum, linear, matmul
 from tensorgraph.ops.loss import (
@@ -106,6 +107,7 @@ __all__ = [
     "expm1",
     "flip",
     "fold",
+    "fusion",
     "gelu",
     "getitem",
     "greater",

@@ -1,0 +1,148 @@
+"""Fused operations: neighbours that run as one where nothing looks at the values in between.
+
+What is in between is never kept, so a fused operation saves memory, passes over memory, and nodes. Its gradients on
+arrays are written out here; those of higher order go through the operations it is made of (`opened`), as do pictures
+and checks of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorgraph import hooks
+from tensorgraph._backward import walk
+from tensorgraph._context import current
+from tensorgraph._primitive import Primitive, primitive
+from tensorgraph._tape import Array
+from tensorgraph.ops.activations import relu
+from tensorgraph.ops.conv import conv2d, conv2d_gradients
+from tensorgraph.ops.pool import max_pool2d, max_pool2d_grad
+
+
+class fusion:  # noqa: N801 (a function that is also a context manager)
+    """Allow or forbid fused operations, from now on or inside a `with` block. Everybody's, in all threads.
+
+    Where it is allowed, as it is at first, `nn.Sequential` runs a convolution, a ReLU and a max pooling that follow
+    one another as one operation, if nobody watches: no hook, no `tg.record()`. The numbers are the same.
+
+    Arguments:
+        allowed: whether.
+
+    Example:
+        >>> import nn, tensorgraph as tg
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2))
+        >>> net(tg.zeros(1, 1, 6, 6))._node.op
+        'conv2d_relu_max_pool2d'
+        >>> with tg.fusion(False):
+        ...     net(tg.zeros(1, 1, 6, 6))._node.op
+        'max_pool2d'
+    """
+
+    allowed = True
+
+    def __init__(self, allowed: bool) -> None:
+        self._before = fusion.allowed
+        fusion.allowed = bool(allowed)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        fusion.allowed = self._before
+
+    @staticmethod
+    def find(operations: Sequence[Any]) -> Primitive | None:
+        """The fused operation for these, None if there is none or if it may not run now."""
+        fused = FUSIONS.get(tuple(operations))
+        if fused is None or not fusion.allowed or hooks.on_forward or hooks.on_backward or current().lines:
+            return None
+        return fused
+
+
+def _opens_into(fused: Primitive, chain: Callable[..., Any]) -> None:
+    """Say what a fused operation is made of, and give it rules for tensors: walk back through that."""
+    fused.opened = chain
+
+    def rule(i: int) -> Any:
+        def gradient(g: Any, out: Any, *arrays: Any, **options: Any) -> Any:
+            kind = type(g)
+            # Aliases, because one argument may depend on another: what is asked for is the way through this operation.
+            aliases = [x.reshape(x.shape) if isinstance(x, kind) else x for x in arrays]
+            opened = chain(*aliases, **options)
+            node = aliases[i]._node
+            return walk({opened._node: g}, wanted=[node], retain_graph=True, create_graph=kind)[node]
+
+        return gradient
+
+    fused.vjp(**{name: rule(i) for i, name in enumerate(fused.arguments)})
+
+
+def _relu_grad(g: Array, out: Array) -> Array:
+    return np.where(out <= 0, g.dtype.type(0), g)  # a NaN lets the gradient pass
+
+
+# --- convolution, ReLU ------------------------------------------------------------------------------------------------
+
+
+@primitive(gate="function")
+def conv2d_relu(x: Array, w: Array, b: Array | None = None, **settings: Any) -> Array:
+    """relu(conv2d(x, w, b)), with conv2d's settings."""
+    out = conv2d.forward(x, w, b, **settings)
+    return np.maximum(out, 0, out=out)
+
+
+conv2d_relu.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_gradients(
+    wanted, _relu_grad(g, out), x, w, **settings
+)
+_opens_into(conv2d_relu, lambda x, w, b, **settings: relu(conv2d(x, w, b, **settings)))
+
+# --- convolution, ReLU, max pooling -----------------------------------------------------------------------------------
+
+
+@primitive(gate="function", saves=("winners", "between"))
+def conv2d_relu_max_pool2d(
+    x: Array, w: Array, b: Array | None = None, *, pool: dict[str, Any], **settings: Any
+) -> tuple[Array, Array, tuple[int, ...]]:
+    """max_pool2d(relu(conv2d(x, w, b)), **pool), with conv2d's settings.
+
+    ReLU does not change which element of a window is the first maximum, unless all are cut off and get no gradient.
+    So it is applied to the few numbers that are left after pooling.
+    """
+    maps = conv2d.forward(x, w, b, **settings)
+    out, winners = max_pool2d.forward(maps, **pool)
+    return np.maximum(out, 0, out=out), winners, maps.shape
+
+
+def _gradients(
+    wanted: Sequence[bool],
+    g: Array,
+    out: Array,
+    x: Array,
+    w: Array,
+    b: Array | None,
+    *,
+    pool: dict[str, Any],
+    winners: Array,
+    between: tuple[int, ...],
+    **settings: Any,
+) -> tuple[Any, Any, Any]:
+    g = max_pool2d_grad.forward(_relu_grad(g, out), winners=winners, x_shape=between, **pool)
+    return conv2d_gradients(wanted, g, x, w, **settings)
+
+
+def _chain(x: Any, w: Any, b: Any, *, pool: Any, winners: Any = None, between: Any = None, **settings: Any) -> Any:
+    return max_pool2d(relu(conv2d(x, w, b, **settings)), **pool)
+
+
+conv2d_relu_max_pool2d.vjp_arrays = _gradients
+_opens_into(conv2d_relu_max_pool2d, _chain)
+
+# --- what is known ----------------------------------------------------------------------------------------------------
+
+FUSIONS: dict[tuple[Any, ...], Primitive] = {
+    (conv2d, relu): conv2d_relu,
+    (conv2d, relu, max_pool2d): conv2d_relu_max_pool2d,
+}

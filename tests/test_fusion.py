@@ -1,0 +1,135 @@
+"""Fused operations: the numbers of the plain ones, when they run, and what errors say."""
+
+import numpy as np
+import pytest
+
+import nn
+import tensorgraph as tg
+
+
+def network():
+    rng = np.random.default_rng(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 5, 3, padding=1, rng=rng),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(5, 6, 3, rng=rng),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(6 * 2 * 3, 3, rng=rng),
+    )
+
+
+def step(net, x):
+    """The output and all gradients of a training step."""
+    x = tg.tensor(x, requires_grad=True)
+    out = net(x)
+    net.zero_grad()
+    tg.softmax_cross_entropy(out, np.array([0, 2, 1])).backward()
+    return [t.detach().numpy() for t in (out, x.grad, *(p.grad for p in net.parameters()))]
+
+
+def recorded(out):
+    """The names of the operations behind a tensor."""
+    names, nodes = [], [out._node]
+    for node in nodes:
+        names.append(node.op)
+        nodes += [parent for parent in node.parents if parent is not None and parent.op != "leaf"]
+    return names
+
+
+def test_the_numbers_are_those_of_the_plain_operations():
+    x = np.random.default_rng(1).standard_normal((3, 2, 8, 10)).astype(np.float32)
+    net = network()
+    fused = step(net, x)
+    with tg.fusion(False):
+        plain = step(net, x)
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+
+
+def test_what_runs_as_one():
+    net, x = network(), tg.zeros(1, 2, 8, 10)
+    fused = ["linear", "reshape", "conv2d_relu", "conv2d_relu_max_pool2d"]
+    plain = ["linear", "reshape", "relu", "conv2d", "max_pool2d", "relu", "conv2d"]
+    assert recorded(net(x)) == fused
+    with tg.fusion(False):
+        assert recorded(net(x)) == plain
+        with tg.fusion(True):
+            assert recorded(net(x)) == fused
+        assert recorded(net(x)) == plain
+    with tg.record():  # every operation keeps its line
+        assert recorded(net(x)) == plain
+    with tg.hooks.watch(forward=lambda node: None):
+        assert recorded(net(x)) == plain
+    assert recorded(net(x)) == fused
+    tg.fusion(False)
+    try:
+        assert recorded(net(x)) == plain
+    finally:
+        tg.fusion(True)
+
+
+def test_layers_that_compute_something_else_are_left_alone():
+    class Shifted(nn.ReLU):
+        def forward(self, x):
+            return tg.relu(x) + 1.0
+
+    conv, x = nn.Conv2d(1, 1, 1), tg.ones(1, 1, 2, 2)
+    assert recorded(nn.Sequential(conv, Shifted())(x)) == ["add", "relu", "conv2d"]
+    relu = nn.ReLU()
+    relu.forward = lambda x: x * 2.0
+    assert recorded(nn.Sequential(conv, relu)(x)) == ["mul", "conv2d"]
+
+
+def test_derivatives_of_higher_order_go_through_the_plain_operations():
+    rng = np.random.default_rng(2)
+    net = nn.Sequential(nn.Conv2d(1, 2, 2, rng=rng), nn.ReLU(), nn.MaxPool2d(2))
+    x = tg.tensor(rng.standard_normal((1, 1, 5, 5)), requires_grad=True)
+    net.load_state_dict({name: value.astype("float64") for name, value in net.state_dict().items()})
+    for p in net.parameters():
+        p.data = p.data * 3.0
+
+    def second(allowed):
+        with tg.fusion(allowed):
+            out = (net(x.astype("float32")) ** 3).sum()
+            (g,) = tg.gradients([out], [x], create_graph=True)
+            (h,) = tg.gradients([(g * g).sum()], [net[0].weight])
+        return g.detach().numpy(), h.numpy()
+
+    for fused, plain in zip(second(True), second(False), strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-5, atol=1e-6)
+        assert np.abs(fused).max() > 0
+
+
+def test_a_frozen_layer_gets_no_gradient():
+    net, x = network(), tg.ones(1, 2, 8, 10)
+    net[0].weight.requires_grad = False
+    net[3].bias.requires_grad = False
+    net(x).sum().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None] == ["0.weight", "3.bias"]
+    with tg.fusion(False):
+        grads = [p.grad for p in net.parameters()]
+        net.zero_grad()
+        net(x).sum().backward()
+    for fused, p in zip(grads, net.parameters(), strict=True):
+        if fused is not None:
+            np.testing.assert_allclose(fused.numpy(), p.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_an_error_is_that_of_the_layer_at_fault():
+    net = network()
+    with pytest.raises(tg.ShapeError, match=r"^0 \(Conv2d\): expected 2 input channels, got x of shape \(1, 3, 8, 8\)"):
+        net(tg.zeros(1, 3, 8, 8))
+    with pytest.raises(tg.ShapeError, match=r"^2 \(MaxPool2d\): "):
+        net(tg.zeros(1, 2, 1, 1))
+
+
+def test_nan_goes_through():
+    net = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.MaxPool2d(2))
+    net.load_state_dict({"0.weight": np.ones((1, 1, 1, 1), np.float32), "0.bias": np.zeros(1, np.float32)})
+    x = tg.tensor([[[[1.0, np.nan], [2.0, -1.0]]]], requires_grad=True)
+    out = net(x)
+    assert np.isnan(out.item())
+    out.backward(tg.ones(1, 1, 1, 1))
+    np.testing.assert_array_equal(x.grad.numpy(), [[[[0.0, 1.0], [0.0, 0.0]]]])
