@@ -3,7 +3,7 @@
 // The input gradient of a convolution with stride S falls into S x S passes without stride: rows of x that leave the same
 // remainder see the same taps.
 #include "buffers.h"
-#include "conv_rows.h"
+#include "conv_pixels.h"
 #include "pool.h"
 #include "transpose.h"
 
@@ -53,6 +53,12 @@ struct Plan {
     const Axis* columns;
     int64_t pass_count, taps;  // of all passes, times channels
     int64_t left, right;       // zeros that the planes need
+    int64_t block, blocks;     // channels that are computed together, and how many times
+    bool by_pixels;            // lanes are pixels (conv_pixels.h), not channels
+    int64_t lanes(int64_t block_number) const {  // for which the weights of a block are packed
+        const int64_t count = smaller(block, out - block_number * block);
+        return by_pixels ? count : count <= LANES ? LANES : BLOCK;
+    }
 };
 
 // weights[k(t, c, s)][lane] of one pass, zeros where there is no channel.
@@ -98,7 +104,7 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
     const int64_t plane = plan.out_h * plan.out_w, in_size = plan.in * plan.in_h;
     const bool copied = plan.left + plan.right > 0;
     const Scratch room(copied ? images * in_size * wide : 1);
-    const Scratch sums((images * plane + LANES) * BLOCK);
+    const Scratch sums(plan.by_pixels ? 1 : (images * plane + LANES) * BLOCK);
     const float* planes = source + (first * plan.groups + group) * in_size * plan.in_w;
     int64_t image_stride = plan.groups * in_size * plan.in_w;
     if (copied) {
@@ -110,8 +116,17 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
         image_stride = in_size * wide;
     }
     for (int64_t block = begin; block < end; ++block) {
-        const int64_t channel = block * BLOCK, count = smaller(BLOCK, plan.out - channel);
-        const float* packed = weights + block * BLOCK * plan.taps;
+        const int64_t channel = block * plan.block, count = smaller(plan.block, plan.out - channel);
+        const int64_t at = group * plan.out + channel;
+        const float* packed = weights + block * plan.block * plan.taps;
+        const float* shift = bias == nullptr ? bias : bias + at;
+        float* to = out + (first * plan.groups * plan.out + at) * plane;
+        if (plan.by_pixels) {
+            for (int64_t n = 0; n < images; ++n, to += plan.groups * plan.out * plane) {
+                run_pixels(plan.passes[0], planes + n * image_stride, packed, count, shift, act, to);
+            }
+            continue;
+        }
         const bool narrow = count <= LANES;
         for (int64_t i = 0; i < plan.pass_count; ++i) {
             const Pass& p = plan.passes[i];
@@ -126,21 +141,18 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
             }
             packed += taps * lanes;
         }
-        for (int64_t n = 0; n < images; ++n) {
-            const int64_t at = group * plan.out + channel;
-            (narrow ? store_block<1> : store_block<2>)(
-                sums.floats() + n * plane * (narrow ? LANES : BLOCK), plane, count, bias == nullptr ? bias : bias + at,
-                act, out + ((first + n) * plan.groups * plan.out + at) * plane);
+        for (int64_t n = 0; n < images; ++n, to += plan.groups * plan.out * plane) {
+            (narrow ? store_block<1> : store_block<2>)(sums.floats() + n * plane * (narrow ? LANES : BLOCK), plane, count,
+                                                       shift, act, to);
         }
     }
 }
 
 void run(Plan& plan, const float* source, const float* w, const float* bias, Activation act, float* out) {
-    const int64_t blocks = ceil_div(plan.out, BLOCK), plane = plan.out_h * plan.out_w;
-    if (plan.images * plane * blocks == 0) return;
+    const int64_t plane = plan.out_h * plan.out_w;
+    if (plan.images * plane * plan.out == 0) return;
     const int64_t wide = plan.left + plan.in_w + plan.right;
     const Scratch tables(2 * plan.taps + 2);  // int64
-    const Scratch weights(blocks * BLOCK * plan.taps + 1);
     auto* offset = reinterpret_cast<int64_t*>(tables.floats());
     for (int64_t i = 0; i < plan.pass_count; ++i) {
         const Axis &rows = plan.rows[i], &columns = plan.columns[i];
@@ -156,6 +168,11 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
             }
         }
     }
+    plan.by_pixels = plan.pass_count == 1 && pixels_fit(plan.passes[0], plan.out);
+    plan.blocks = ceil_div(plan.out, plan.by_pixels ? TOGETHER : BLOCK);
+    plan.block = plan.by_pixels ? ceil_div(plan.out, plan.blocks) : BLOCK;
+    const int64_t blocks = plan.blocks;
+    const Scratch weights(blocks * plan.block * plan.taps + 1);
     const int threads = num_threads();
     const int64_t group_size = larger(1, smaller(GROUP_PIXELS / plane, plan.images / (2 * threads)));
     const int64_t batches = ceil_div(plan.images, group_size);
@@ -163,10 +180,10 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
     for (int64_t group = 0; group < plan.groups; ++group) {
         const float* filters = w + group * plan.group_stride;
         parallel(static_cast<int>(blocks), [&](int block) {
-            const int64_t channel = block * BLOCK, lanes = plan.out - channel <= LANES ? LANES : BLOCK;
-            float* to = weights.floats() + block * BLOCK * plan.taps;
+            const int64_t lanes = plan.lanes(block);
+            float* to = weights.floats() + block * plan.block * plan.taps;
             for (int64_t i = 0; i < plan.pass_count; ++i) {
-                pack(plan, i, filters, channel, lanes, to);
+                pack(plan, i, filters, block * plan.block, lanes, to);
                 to += plan.rows[i].taps * plan.in * plan.columns[i].taps * lanes;
             }
         });
@@ -200,7 +217,7 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
     const Axis columns = forward_axis(v.ow, v.kw, v.stride_w, v.left, v.dilation_w, taps + 2 * v.kh);
     Pass pass;
     Plan plan{v.n,  v.groups, c,        v.h, v.w, f, v.oh, v.ow, area, c * area, v.kw, f * c * area, &pass, &rows,
-              &columns, 1, c * area, 0, 0};
+              &columns, 1, c * area, 0, 0, 0, 0, false};
     set_padding(plan);
     run(plan, x, w, b, act, out);
 }
@@ -221,7 +238,7 @@ void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out
                                    taps + 2 * (phases_h * v.kh + x * v.kw));
     }
     Plan plan{v.n, v.groups, f, v.oh, v.ow, c, v.h, v.w, c * area, area, v.kw, f * c * area,
-              reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0};
+              reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0, 0, 0, false};
     set_padding(plan);
     run(plan, g, w, nullptr, NONE, out);
 }

@@ -74,6 +74,15 @@ inline Tile find_tile(int64_t count, int64_t step) {
     return tile_of<VECTORS, 0>(count, Counts{});
 }
 
+// The row taps t0 .. t1-1 of row q see rows inside the image.
+inline void inner_taps(const Pass& p, int64_t q, int64_t& t0, int64_t& t1) {
+    const auto outside = [&](int64_t t) { return q * p.row_step + p.row[t] < 0 || q * p.row_step + p.row[t] >= p.height; };
+    t0 = 0;
+    t1 = p.row_taps;
+    while (t0 < t1 && outside(t0)) ++t0;
+    while (t0 < t1 && outside(t1 - 1)) --t1;
+}
+
 // Adds the taps first .. last-1 of the pass for one block of VECTORS * LANES channels. With first = 0 every sum is
 // written, zeros where there are no taps.
 template <int VECTORS>
@@ -82,9 +91,8 @@ void run_chunk(const Pass& p, const float* source, const float* weights, float* 
     const int64_t per_row = p.channels * p.column_taps;  // taps of one t
     const int64_t tiles = ceil_div(p.pixels, PIXELS);
     for (int64_t q = 0; q < p.rows; ++q) {
-        int64_t t0 = 0, t1 = p.row_taps;
-        while (t0 < t1 && (q * p.row_step + p.row[t0] < 0 || q * p.row_step + p.row[t0] >= p.height)) ++t0;
-        while (t0 < t1 && (q * p.row_step + p.row[t1 - 1] < 0 || q * p.row_step + p.row[t1 - 1] >= p.height)) --t1;
+        int64_t t0, t1;
+        inner_taps(p, q, t0, t1);
         const int64_t begin = larger(first, t0 * per_row), end = larger(begin, smaller(last, t1 * per_row));
         if (begin == end && first > 0) continue;
         for (int64_t i = 0; i < tiles; ++i) {  // nearly equal tiles: 27 pixels are 14 + 13
