@@ -7,9 +7,10 @@ take turns in one process; each figure is the median of the repetitions. PyTorch
 """
 
 import argparse
+import functools
 import gc
+import importlib
 import importlib.util
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
+import timing
 
-Timed = Callable[[int], tuple[float, ...]]  # runs a chain of n additions, returns the seconds of each of its phases
+Chain = Callable[[int], timing.Seconds]  # runs n additions, returns the seconds of each of its phases
 
 
 def chain(x: Any, y: Any, n: int) -> Any:
@@ -27,25 +29,25 @@ def chain(x: Any, y: Any, n: int) -> Any:
     return x
 
 
-def numpy_chain(n: int) -> tuple[float, ...]:
+def numpy_chain(n: int) -> timing.Seconds:
     x = np.ones((4, 4), np.float32)
     start = time.perf_counter()
     chain(x, x, n)
     return (time.perf_counter() - start,)
 
 
-def tensorgraph_chain(n: int) -> tuple[float, ...]:
+def tensorgraph_chain(n: int) -> timing.Seconds:
     x = tg.ones(4, 4, requires_grad=True)
     return phases(x, tg.ones(4, 4), tg.ones(4, 4), n)
 
 
-def torch_chain(n: int) -> tuple[float, ...]:
+def torch_chain(n: int) -> timing.Seconds:
     import torch
 
     return phases(torch.ones(4, 4, requires_grad=True), torch.ones(4, 4), torch.ones(4, 4), n)
 
 
-def phases(x: Any, y: Any, upstream: Any, n: int) -> tuple[float, ...]:
+def phases(x: Any, y: Any, upstream: Any, n: int) -> timing.Seconds:
     """Seconds forward, backward (the walk, and the release of what it used), and for the graph's end."""
     start = time.perf_counter()
     out = chain(x, y, n)
@@ -57,15 +59,13 @@ def phases(x: Any, y: Any, upstream: Any, n: int) -> tuple[float, ...]:
     return recorded - start, walked - recorded, gone - walked
 
 
-def measure(contenders: dict[str, Timed], n: int, repetitions: int) -> dict[str, list[float]]:
-    """The median seconds of each phase of each contender; they take turns, after one turn to warm up."""
-    turns: dict[str, list[tuple[float, ...]]] = {name: [] for name in contenders}
-    for turn in range(repetitions + 1):
-        for name, run in contenders.items():
-            seconds = run(n)
-            if turn:
-                turns[name].append(seconds)
-    return {name: [statistics.median(phase) for phase in zip(*seconds, strict=True)] for name, seconds in turns.items()}
+def contenders() -> dict[str, Chain]:
+    """Who takes part, imported."""
+    found: dict[str, Chain] = {"NumPy": numpy_chain, "tensorgraph": tensorgraph_chain}
+    if importlib.util.find_spec("torch"):
+        found["PyTorch"] = torch_chain
+        importlib.import_module("torch")
+    return found
 
 
 def main() -> None:
@@ -73,15 +73,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short chain, to see that it works")
     quick = parser.parse_args().quick
     n, repetitions = (1_000, 3) if quick else (100_000, 7)
-    contenders: dict[str, Timed] = {"NumPy": numpy_chain, "tensorgraph": tensorgraph_chain}
-    if importlib.util.find_spec("torch"):
-        contenders["PyTorch"] = torch_chain
-        importlib.import_module("torch")
+    chains = {name: functools.partial(chain, n) for name, chain in contenders().items()}
     gc.freeze()  # what was imported is nobody's garbage: PyTorch's many objects would slow the others' collections
     print(f"{n:,} additions of 4x4 arrays, median of {repetitions}, microseconds an addition")
     print(f"{'':12}{'forward':>10}{'backward':>10}{'the end':>10}")
-    for name, seconds in measure(contenders, n, repetitions).items():
-        print(f"{name:12}" + "".join(f"{1e6 * s / n:10.2f}" for s in seconds))
+    for name, times in timing.take_turns(chains, repetitions).items():
+        print(f"{name:12}" + "".join(f"{1e6 * s / n:10.2f}" for s in timing.medians(times)))
 
 
 if __name__ == "__main__":

@@ -20,26 +20,10 @@ import numpy as np
 
 import nn
 import tensorgraph as tg
+from networks import lenet5
 from tensorgraph import _primitive, _tape
 
 BATCH = 128
-
-
-def lenet5() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5),  # (N, 1, 32, 32) -> (N, 6, 28, 28)
-        nn.Tanh(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(6, 16, 5),  # (N, 6, 14, 14) -> (N, 16, 10, 10)
-        nn.Tanh(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(16, 120, 5),  # (N, 16, 5, 5) -> (N, 120, 1, 1)
-        nn.Tanh(),
-        nn.Flatten(),
-        nn.Linear(120, 84),
-        nn.Tanh(),
-        nn.Linear(84, 10),
-    )
 
 
 def trusted(t: _tape.Traced) -> Any:
@@ -76,7 +60,7 @@ class Training:
         rng = np.random.default_rng(0)
         self.images = rng.random((BATCH, 1, 32, 32), dtype=np.float32)
         self.labels = rng.integers(0, 10, BATCH)
-        self.model = lenet5()
+        self.model = lenet5(nn)
         self.optimizer = nn.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
         self.loss = nn.CrossEntropyLoss()
 
