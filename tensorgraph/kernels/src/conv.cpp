@@ -168,7 +168,6 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
             }
         }
     }
-    plan.by_pixels = plan.pass_count == 1 && pixels_fit(plan.passes[0], plan.out);
     plan.blocks = ceil_div(plan.out, plan.by_pixels ? TOGETHER : BLOCK);
     plan.block = plan.by_pixels ? ceil_div(plan.out, plan.blocks) : BLOCK;
     const int64_t blocks = plan.blocks;
@@ -195,14 +194,19 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
     }
 }
 
-// The zeros that the passes read beside the rows of the source.
-void set_padding(Plan& plan) {
+// How to compute it, and the zeros that the passes then read beside the rows of the source.
+void prepare(Plan& plan) {
+    const Axis& row = plan.columns[0];
+    const bool enough = plan.out * 4 < LANES * 3 ? plan.taps <= CHUNK && row.count * 2 > LANES
+                                                 : plan.taps <= 32 && row.count >= LANES;
+    plan.by_pixels = plan.pass_count == 1 && row.step == 1 && enough;
     plan.left = plan.right = 0;
     for (int64_t i = 0; i < plan.pass_count; ++i) {
         const Axis& axis = plan.columns[i];
+        const int64_t count = plan.by_pixels ? larger(LANES, axis.count) : axis.count;
         for (int64_t s = 0; s < axis.taps; ++s) {
             plan.left = larger(plan.left, -axis.at[s]);
-            plan.right = larger(plan.right, axis.at[s] + (axis.count - 1) * axis.step + 1 - plan.in_w);
+            plan.right = larger(plan.right, axis.at[s] + (count - 1) * axis.step + 1 - plan.in_w);
         }
     }
 }
@@ -218,7 +222,7 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
     Pass pass;
     Plan plan{v.n,  v.groups, c,        v.h, v.w, f, v.oh, v.ow, area, c * area, v.kw, f * c * area, &pass, &rows,
               &columns, 1, c * area, 0, 0, 0, 0, false};
-    set_padding(plan);
+    prepare(plan);
     run(plan, x, w, b, act, out);
 }
 
@@ -239,7 +243,7 @@ void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out
     }
     Plan plan{v.n, v.groups, f, v.oh, v.ow, c, v.h, v.w, c * area, area, v.kw, f * c * area,
               reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0, 0, 0, false};
-    set_padding(plan);
+    prepare(plan);
     run(plan, g, w, nullptr, NONE, out);
 }
 

@@ -1,6 +1,7 @@
 // The direct convolution for few channels: lanes are pixels of a row, the weights of a few channels are broadcast, and
 // results go straight to where they belong. No lane is wasted on a channel that is not there, and with few taps nothing is
-// spent on turning lanes into rows. For passes without stride whose rows fill a vector.
+// spent on turning lanes into rows. For passes without stride. A row shorter
+// than a vector is read beyond its end: the planes must have room there.
 #pragma once
 
 #include "conv_rows.h"
@@ -11,10 +12,10 @@ namespace TENSORGRAPH_ISA {
 constexpr int TOGETHER = REGISTERS == 32 ? 8 : 4;  // channels whose sums the registers hold, for PIXEL_VECTORS each
 constexpr int PIXEL_VECTORS = REGISTERS == 32 ? 3 : 2;
 
-// `weights` is [tap][CHANNELS]; the row's pixels begin at `source` and `out`, channels are `plane` apart.
+// The first `count` pixels of each vector are stored. `weights` is [tap][CHANNELS]; the row's pixels begin at `source` and `out`, channels are `plane` apart.
 template <int CHANNELS, int VECTORS>
 void pixel_tile(const float* source, const int64_t* offset, const float* weights, int64_t taps, const int64_t* at,
-                const float* bias, Activation act, float* out, int64_t plane) {
+                const float* bias, Activation act, float* out, int64_t plane, int count) {
     Vec acc[CHANNELS][VECTORS];
 #pragma GCC unroll 8
     for (int c = 0; c < CHANNELS; ++c) {
@@ -34,12 +35,16 @@ void pixel_tile(const float* source, const int64_t* offset, const float* weights
 #pragma GCC unroll 8
     for (int c = 0; c < CHANNELS; ++c) {
 #pragma GCC unroll 3
-        for (int v = 0; v < VECTORS; ++v) store(out + c * plane + at[v], act == RELU ? relu(acc[c][v]) : acc[c][v]);
+        for (int v = 0; v < VECTORS; ++v) {
+            const Vec values = act == RELU ? relu(acc[c][v]) : acc[c][v];
+            float* to = out + c * plane + at[v];
+            count == LANES ? store(to, values) : store_part(to, values, count);
+        }
     }
 }
 
 using PixelTile = void (*)(const float*, const int64_t*, const float*, int64_t, const int64_t*, const float*, Activation,
-                           float*, int64_t);
+                           float*, int64_t, int);
 
 template <int VECTORS, int... I>
 inline PixelTile with_channels(int64_t channels, std::integer_sequence<int, I...>) {
@@ -54,13 +59,6 @@ inline PixelTile find_pixel_tile(int64_t channels, int64_t vectors) {
     return with_channels<PIXEL_VECTORS>(channels, Counts{});
 }
 
-// Where it is faster than lanes of channels.
-inline bool pixels_fit(const Pass& p, int64_t channels) {
-    const int64_t taps = p.row_taps * p.channels * p.column_taps;
-    return p.step == 1 && p.pitch == 1 && p.row_pitch == p.pixels && p.pixels >= LANES &&
-           (taps <= 32 || (channels * 4 < LANES * 3 && taps <= CHUNK));
-}
-
 // All rows of one image, for `channels` neighbours, at most TOGETHER.
 inline void run_pixels(const Pass& p, const float* source, const float* weights, int64_t channels, const float* bias,
                        Activation act, float* out) {
@@ -71,10 +69,12 @@ inline void run_pixels(const Pass& p, const float* source, const float* weights,
         for (int64_t j = 0; j < p.pixels; j += PIXEL_VECTORS * LANES) {
             const int64_t vectors = smaller(PIXEL_VECTORS, ceil_div(p.pixels - j, LANES));
             int64_t at[PIXEL_VECTORS] = {};
-            for (int64_t v = 0; v < vectors; ++v) at[v] = smaller(j + v * LANES, p.pixels - LANES);  // the last overlaps
+            for (int64_t v = 0; v < vectors; ++v) at[v] = larger(0, smaller(j + v * LANES, p.pixels - LANES));  // overlaps
+            // Of a row that is shorter than a vector the rest is junk: the next row will be written over it.
+            const int64_t count = q + 1 < p.rows ? LANES : smaller(LANES, p.pixels);
             find_pixel_tile(channels, vectors)(source + q * p.row_step * p.width, p.offset + t0 * per_row,
                                                weights + t0 * per_row * channels, (t1 - t0) * per_row, at, bias, act,
-                                               out + q * p.pixels, plane);
+                                               out + q * p.pixels, plane, static_cast<int>(count));
         }
     }
 }
