@@ -15,7 +15,7 @@ Source: course, section 4.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,8 @@ from nn.module import Module
 from nn.pooling import AvgPool2d, MaxPool2d
 from nn.shape import Flatten
 
-Rng = np.random.Generator | None
+if TYPE_CHECKING:
+    Rng = np.random.Generator | None
 
 
 class Classifier(Module):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-_rng = np.random.default_rng()
+_rng: np.random.Generator | None = None  # made at the first use: NumPy's random numbers take a while to import
 
 
 def default_rng() -> np.random.Generator:
     """The generator in use."""
+    global _rng
+    if _rng is None:
+        _rng = np.random.default_rng()
     return _rng
 
 
 def chosen(rng: np.random.Generator | None) -> np.random.Generator:
     """The generator that was passed, the library's own if None."""
     if rng is None:
-        return _rng
+        return default_rng()
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator such as numpy.random.default_rng(0), got {rng!r}")
     return rng

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,10 @@ def test_files_are_short(module):
 
 def test_the_package_says_that_it_is_typed():
     assert all((folder / "py.typed").exists() for folder in ROOTS.values())
+
+
+def test_the_import_takes_little_with_it():
+    """What is not needed at once is imported where it is used: random numbers, pictures, paths."""
+    code = "import sys, numpy; before = set(sys.modules); import tensorgraph, nn; print(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"numpy.random", "graphviz", "pathlib", "threading", "subprocess", "json"}.isdisjoint(loaded)

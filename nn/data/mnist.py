@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def mnist_mini() -> tuple[tuple[Array, Array], tuple[Array, Array]]:
 
     Source: LeCun, Cortes, Burges, MNIST; licence in MNIST-LICENSE.md beside the file.
     """
-    with np.load(Path(__file__).with_name("mnist_mini.npz"), allow_pickle=False) as file:
+    with np.load(os.path.join(os.path.dirname(__file__), "mnist_mini.npz"), allow_pickle=False) as file:
         x_train, y_train, x_test, y_test = (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
     return (_images(x_train), y_train.astype(np.int64)), (_images(x_test), y_test.astype(np.int64))
 
