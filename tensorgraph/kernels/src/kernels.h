@@ -21,6 +21,11 @@ enum Activation : int64_t { NONE, RELU };
     KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act))     \
     KERNEL(conv2d_input_grad, (const Conv& conv, const float* g, const float* w, float* out))                          \
     KERNEL(conv2d_weight_grad, (const Conv& conv, const float* g, const float* x, float* out, float* bias_grad))       \
+    KERNEL(conv2d_winograd, (const Conv& conv, int64_t tile, const float* x, const float* w, const float* b, float* out,   \
+                             Activation act))                                                                          \
+    KERNEL(conv2d_winograd_input_grad, (const Conv& conv, int64_t tile, const float* g, const float* w, float* out))   \
+    KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, int64_t tile, const float* g, const float* x, float* out,   \
+                                         float* bias_grad))                                                            \
     KERNEL(relu, (int64_t n, const float* x, float* out))                                                              \
     KERNEL(relu_grad, (int64_t n, const float* g, const float* out, float* x_grad))
 
