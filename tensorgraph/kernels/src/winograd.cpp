@@ -10,6 +10,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+namespace winograd {
 
 constexpr int MOST_TILES = (REGISTERS - 4) / 2;  // of one product: their sums, a vector of filters and one input
 constexpr int64_t CHAIN = 128;                   // channels that are added one after the other: bounds the rounding
@@ -120,7 +121,7 @@ template <class S>
 void run(const Job& job) {
     constexpr int64_t POINTS = S::T * S::T;
     const int64_t threads = num_threads(), blocks = job.in.blocks(), f_blocks = ceil_div(job.f, BLOCK);
-    const int64_t columns = job.tiles.columns, all = job.tiles.all_rows(), tile_floats = POINTS * blocks * LANES;
+    const int64_t columns = job.tiles.columns, all = job.tiles.all_rows(), tile_floats = POINTS * larger(1, blocks) * LANES;
     const int64_t rows = group_rows(job.tiles, smaller(112, larger(28, POINT_FLOATS / tile_floats)), threads);
     const int64_t groups = ceil_div(all, rows);
     const bool shared = groups < threads || job.filter_stride * POINTS > FILTER_FLOATS;
@@ -188,15 +189,17 @@ void convolve(const Conv& conv, int64_t tile, const float* x, const float* w, bo
     by(conv, x, w, rotated, b, out, act);
 }
 
+}  // namespace winograd
+
 void conv2d_winograd(const Conv& conv, int64_t tile, const float* x, const float* w, const float* b, float* out,
                      Activation act) {
-    convolve(conv, tile, x, w, false, b, out, act);
+    winograd::convolve(conv, tile, x, w, false, b, out, act);
 }
 
 void conv2d_winograd_input_grad(const Conv& conv, int64_t tile, const float* g, const float* w, float* out) {
     const Conv back{conv.n, conv.f,  conv.oh, conv.ow, conv.c, conv.kh, conv.kw, conv.h, conv.w, 1, 1,
                     conv.kh - 1 - conv.top, conv.kw - 1 - conv.left, 1, 1, 1};
-    convolve(back, tile, g, w, true, nullptr, out, NONE);
+    winograd::convolve(back, tile, g, w, true, nullptr, out, NONE);
 }
 
 bool winograd_possible(const Conv& conv, int64_t tile) {

@@ -10,6 +10,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+namespace winograd {
 
 constexpr int BLOCK = 2 * LANES;  // outputs that one product computes; the last block has one vector if that is enough
 
@@ -56,5 +57,6 @@ void filters_to_points(const float* w, int64_t f, int64_t c, bool rotated, float
     });
 }
 
+}  // namespace winograd
 }  // namespace TENSORGRAPH_ISA
 }  // namespace tensorgraph

@@ -6,6 +6,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+namespace winograd {
 
 // One step of the transposition: swaps the lanes with the bit STEP of `a` with those without it of `b`.
 template <int STEP>
@@ -99,5 +100,6 @@ inline void collect(const Pixels& pixels, int64_t count, float* planes, int64_t 
     }
 }
 
+}  // namespace winograd
 }  // namespace TENSORGRAPH_ISA
 }  // namespace tensorgraph

@@ -10,6 +10,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+namespace winograd {
 
 struct Images {
     const float* data;
@@ -123,5 +124,6 @@ void to_points(const Images& in, const Tiles& tiles, int64_t begin, int64_t end,
     });
 }
 
+}  // namespace winograd
 }  // namespace TENSORGRAPH_ISA
 }  // namespace tensorgraph

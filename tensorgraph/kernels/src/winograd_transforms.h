@@ -10,6 +10,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+namespace winograd {
 
 // Applies a map to both axes: reads load(row, column), writes store(row, column, value).
 template <class Map, class Load, class Store>
@@ -182,5 +183,6 @@ struct FourPoints {
     };
 };
 
+}  // namespace winograd
 }  // namespace TENSORGRAPH_ISA
 }  // namespace tensorgraph

@@ -9,6 +9,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+namespace winograd {
 
 constexpr int ROWS = REGISTERS == 32 && LANES >= 8 ? 8 : 4;  // channels that one product computes
 constexpr int64_t CHAIN_TILES = 256;                         // tiles that are added one after the other
@@ -127,12 +128,18 @@ void weight_grad_by(const Conv& conv, const float* g, const float* x, float* out
     for (int64_t i = 0; bias_grad != nullptr && i < conv.f; ++i) bias_grad[i] = bias[i];
 }
 
-void conv2d_winograd_weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out,
-                                 float* bias_grad) {
+void weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out, float* bias_grad) {
     const auto by = conv.kh == 5 ? weight_grad_by<SixPoints<2>>
                     : tile == 4  ? weight_grad_by<SixPoints<4>>
                                  : weight_grad_by<FourPoints>;
     by(conv, g, x, out, bias_grad);
+}
+
+}  // namespace winograd
+
+void conv2d_winograd_weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out,
+                                 float* bias_grad) {
+    winograd::weight_grad(conv, tile, g, x, out, bias_grad);
 }
 
 void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad) {

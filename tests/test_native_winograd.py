@@ -1,0 +1,161 @@
+"""Winograd's convolutions against sums in float64: what they compute, how well they round, on every instruction set."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorgraph.kernels import _choice, reference
+
+native = _choice.extension
+pytestmark = pytest.mark.skipif(native is None, reason=f"no compiled kernels: {_choice.problem}")
+
+ROUNDING = {(3, 2): 1e-6, (3, 4): 4e-6, (5, 2): 4e-6}  # (filter, tile): of the largest value
+
+
+@pytest.fixture(autouse=True)
+def poisoned():
+    """Outputs start as NaN, and the settings are as before at the end."""
+    isa, threads = native.isa(), native.num_threads()
+    native.poison(True)
+    yield
+    native.poison(False)
+    native.choose_isa(isa)
+    native.set_num_threads(threads)
+
+
+def sample(n, c, h, w, f, k, pads, seed=0):
+    """Arguments of a convolution, and its results in float64: out, x_grad, w_grad, b_grad."""
+    rng = np.random.default_rng(seed)
+    (top, bottom), (left, right) = pads
+    counts = h + top + bottom - k + 1, w + left + right - k + 1
+    shapes = (n, c, h, w), (f, c, k, k), (f,), (n, f, *counts)
+    x, weight, b, g = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    exact = [a.astype(np.float64) for a in (x, weight, b, g)]
+    if g.size == 0:
+        return (x, weight, b, g), [np.zeros(a.shape) for a in (g, x, weight, b)]
+    how = (1, 1), pads, (1, 1), 1
+    wanted = [
+        reference.conv2d(*exact[:3], *how),
+        reference.conv2d_input_grad(exact[3], exact[1], x.shape, *how) if c else np.zeros(x.shape),
+        reference.conv2d_weight_grad(exact[3], exact[0], weight.shape, *how),
+        exact[3].sum((0, 2, 3)),
+    ]
+    return (x, weight, b, g), wanted
+
+
+def results(x, w, b, g, pads, tile):
+    settings = 1, 1, pads[0][0], pads[1][0], 1, 1, 1
+    out = native.conv2d_winograd(x, w, b, *g.shape[2:], *settings, 0, tile)
+    x_grad = native.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, tile)
+    return [out, x_grad, *native.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, tile)]
+
+
+def error(got, wanted):
+    assert got.shape == wanted.shape
+    return np.abs(got - wanted).max(initial=0) / max(np.abs(wanted).max(initial=0), 1e-30)
+
+
+def check(shape, pads, tiles=(2, 4)):
+    arguments, wanted = sample(*shape, pads)
+    k = shape[-1]
+    for tile in tiles if k == 3 else (2,):
+        got = results(*arguments, pads, tile)
+        errors = [error(*pair) for pair in zip(got, wanted, strict=True)]
+        assert max(errors) <= ROUNDING[k, tile], (shape, pads, tile, native.isa(), errors)
+
+
+SAME = ((1, 1), (1, 1))
+NONE = ((0, 0), (0, 0))
+
+
+@pytest.mark.parametrize("isa", native.isas() if native else [])
+@pytest.mark.parametrize(
+    ("shape", "pads"),
+    [
+        ((3, 17, 13, 13, 33, 3), NONE),
+        ((2, 3, 7, 9, 5, 3), SAME),
+        ((2, 40, 9, 7, 50, 3), ((2, 0), (1, 2))),
+        ((3, 16, 1, 1, 16, 3), SAME),
+        ((5, 5, 3, 3, 64, 3), ((2, 2), (2, 2))),
+        ((1, 1, 3, 3, 1, 3), NONE),
+        ((2, 64, 32, 32, 32, 3), SAME),
+        ((1, 300, 6, 10, 20, 3), ((0, 1), (2, 0))),  # more channels than are added in one chain
+        ((40, 20, 12, 12, 24, 3), SAME),  # more than one group of tiles
+        ((1, 2, 5, 300, 3, 3), SAME),  # more tiles in a row than in a product
+        ((1, 160, 4, 4, 700, 3), SAME),  # many filters for few tiles
+        ((2, 20, 9, 27, 24, 5), ((2, 2), (2, 2))),
+        ((2, 9, 5, 6, 33, 5), ((4, 0), (1, 3))),
+    ],
+)
+def test_results(isa, shape, pads):
+    native.choose_isa(isa)
+    check(shape, pads)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 5, 5, 4, 3), (2, 0, 5, 5, 4, 3), (2, 4, 5, 5, 0, 3), (2, 4, 3, 2, 4, 3)])
+def test_empty(shape):
+    check(shape, NONE)
+
+
+@pytest.mark.parametrize("width", range(1, 68))
+def test_every_width(width):
+    check((1, 3, 2, width, 2, 3), SAME)
+
+
+@pytest.mark.parametrize("channels", range(1, 68, 3))
+def test_every_number_of_channels(channels):
+    check((2, channels, 6, 5, 68 - channels, 3), SAME)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_any_shape(data):
+    isa = data.draw(st.sampled_from(native.isas()))
+    k = data.draw(st.sampled_from([3, 3, 5]))
+    pads = tuple(tuple(data.draw(st.integers(0, k - 1)) for _ in range(2)) for _ in range(2))
+    smallest = [max(1, k - sum(pad)) for pad in pads]
+    n, c, f = (data.draw(st.integers(1, most)) for most in (5, 40, 40))
+    h, w = (data.draw(st.integers(least, 20)) for least in smallest)
+    native.choose_isa(isa)
+    native.set_num_threads(data.draw(st.sampled_from([1, 2, 5])))
+    check((n, c, h, w, f, k), pads)
+
+
+@pytest.mark.parametrize("shape", [(20, 32, 14, 14, 40, 3), (3, 200, 8, 8, 260, 3), (2, 20, 9, 27, 24, 5)])
+def test_threads_do_not_matter(shape):
+    (pads, k) = (SAME, shape[-1])
+    arguments, _ = sample(*shape, pads)
+    for tile in (2, 4) if k == 3 else (2,):
+        runs = []
+        for threads in (1, 2, 3, 2):
+            native.set_num_threads(threads)
+            runs.append(results(*arguments, pads, tile))
+        for other in runs[1:]:
+            for a, b in zip(runs[0], other, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+def test_bias_and_activation(tile):
+    (x, w, b, g), _ = sample(2, 20, 9, 9, 40, 3, SAME)
+    call = [*g.shape[2:], 1, 1, 1, 1, 1, 1, 1]
+    with_bias = native.conv2d_winograd(x, w, b, *call, 0, tile)
+    assert error(with_bias - native.conv2d_winograd(x, w, None, *call, 0, tile), b[:, None, None] + 0 * g) < 1e-5
+    np.testing.assert_array_equal(native.conv2d_winograd(x, w, b, *call, 1, tile), np.maximum(with_bias, 0))
+    x[0, 3, 4, 4] = np.nan
+    assert np.isnan(native.conv2d_winograd(x, w, b, *call, 1, tile)[0, :, 3:6, 3:6]).all()
+
+
+def test_nonsense_is_refused():
+    (x, w, b, g), _ = sample(1, 4, 6, 6, 4, 3, SAME)
+    for settings, tile in [((2, 1, 1, 1, 1, 1, 1), 4), ((1, 1, 1, 1, 1, 2, 1), 4), ((1, 1, 1, 1, 1, 1, 2), 4)]:
+        with pytest.raises(ValueError, match=r"must be 1|do not fit"):
+            native.conv2d_winograd(x, w, b, 6, 6, *settings, 0, tile)
+    for tile in (0, 3, 5, -1, 1 << 40):
+        with pytest.raises(ValueError, match="with tile"):
+            native.conv2d_winograd(x, w, b, 6, 6, 1, 1, 1, 1, 1, 1, 1, 0, tile)
+    with pytest.raises(ValueError, match="smaller than the filters"):
+        native.conv2d_winograd_input_grad(g, w, 4, 6, 6, 1, 1, 3, 1, 1, 1, 1, 4)
+    with pytest.raises(ValueError, match="filters must be"):
+        native.conv2d_winograd_weight_grad(g, x, 4, 7, 7, 1, 1, 1, 1, 1, 1, 1, 2)
