@@ -1,10 +1,7 @@
-// Filters at their points: filters[point][block of BLOCK outputs][channel][output of the block].
-//
-// `Outputs` are what the lanes hold: the filters themselves, or for the input gradient the channels, with every filter
-// rotated by half a turn.
+// Filters at their points, in blocks of outputs. `Outputs` are what the lanes hold: the filters themselves, or for the
+// input gradient the channels, with every filter rotated by half a turn.
 #pragma once
 
-#include "pool.h"
 #include "winograd_lanes.h"
 #include "winograd_tiles.h"
 
@@ -34,27 +31,37 @@ void channel_lanes(const float* w, int64_t c, int64_t filter, int64_t c0, float*
     spread(copy, COUNT, lanes, COLUMNS, {taps, COLUMNS, COLUMNS});
 }
 
+// Filters w[F][C][R][R] as the products see them: rows of `outputs` for every channel that is summed over.
+struct Filters {
+    const float* w;
+    int64_t f, c;
+    bool rotated;
+
+    int64_t outputs() const { return rotated ? c : f; }
+    int64_t channels() const { return rotated ? f : c; }
+    int64_t blocks() const { return ceil_div(outputs(), BLOCK); }
+};
+
+// The channels k0 .. k1-1 of one block: to[point][channel][output].
 template <class S>
-void filters_to_points(const float* w, int64_t f, int64_t c, bool rotated, float* filters, int64_t stride) {
-    constexpr int TAPS = S::R * S::R;
-    constexpr int64_t CHUNK = 16;  // channels at a time
-    const int64_t outputs = rotated ? c : f, channels = rotated ? f : c, chunks = ceil_div(channels, CHUNK);
-    parallel_ranges(ceil_div(outputs, LANES) * chunks, 4, [=](int64_t begin, int64_t end) {
-        alignas(64) float taps[(CHUNK * TAPS + LANES) * LANES];
-        for (int64_t item = begin; item < end; ++item) {
-            const int64_t first = item / chunks * LANES, k0 = item % chunks * CHUNK, k1 = smaller(channels, k0 + CHUNK);
-            if (!rotated) filter_lanes<S>(w, f, c, first, k0, k1 - k0, taps);
-            const int64_t width = block_width(outputs, first / BLOCK);
-            float* to = filters + first / BLOCK * BLOCK * channels + first % BLOCK + k0 * width;
-            for (int64_t k = k0; k < k1; ++k, to += width) {
-                if (rotated) channel_lanes<S>(w, c, k, first, taps);
-                const float* at = rotated ? taps + (TAPS - 1) * LANES : taps + (k - k0) * TAPS * LANES;
-                const int64_t step = rotated ? -LANES : LANES;
+void filters_to_points(const Filters& filters, int64_t block, int64_t k0, int64_t k1, float* to, int64_t stride) {
+    constexpr int64_t TAPS = S::R * S::R, CHUNK = 16;  // channels at a time
+    const int64_t width = block_width(filters.outputs(), block), step = filters.rotated ? -LANES : LANES;
+    alignas(64) float taps[(CHUNK * TAPS + LANES) * LANES];
+    for (int64_t first = k0; first < k1; first += CHUNK) {
+        const int64_t last = smaller(k1, first + CHUNK);
+        for (int64_t v = 0; v < width; v += LANES) {
+            const int64_t output = block * BLOCK + v;
+            if (!filters.rotated) filter_lanes<S>(filters.w, filters.f, filters.c, output, first, last - first, taps);
+            for (int64_t k = first; k < last; ++k) {
+                if (filters.rotated) channel_lanes<S>(filters.w, filters.c, k, output, taps);
+                const float* at = filters.rotated ? taps + (TAPS - 1) * LANES : taps + (k - first) * TAPS * LANES;
+                float* row = to + (k - k0) * width + v;
                 transform<typename S::Weight>([&](int i, int j) { return load(at + (i * S::R + j) * step); },
-                                              [&](int i, int j, Vec v) { store(to + (i * S::T + j) * stride, v); });
+                                              [&](int i, int j, Vec t) { store(row + (i * S::T + j) * stride, t); });
             }
         }
-    });
+    }
 }
 
 }  // namespace winograd

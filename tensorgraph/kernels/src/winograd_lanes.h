@@ -2,33 +2,11 @@
 // the lanes of a vector.
 #pragma once
 
-#include "simd.h"
+#include "transpose.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 namespace winograd {
-
-// One step of the transposition: swaps the lanes with the bit STEP of `a` with those without it of `b`.
-template <int STEP>
-inline void exchange(Vec& a, Vec& b) {
-    Mask low{}, high{};
-    for (int j = 0; j < LANES; ++j) {
-        low[j] = j & STEP ? LANES + j - STEP : j;
-        high[j] = j & STEP ? LANES + j : j + STEP;
-    }
-    const Vec first = __builtin_shuffle(a, b, low);
-    b = __builtin_shuffle(a, b, high);
-    a = first;
-}
-
-template <int STEP = LANES / 2>
-inline void transpose(Vec (&v)[LANES]) {
-#pragma GCC unroll 16
-    for (int i = 0; i < LANES; ++i) {
-        if (!(i & STEP)) exchange<STEP>(v[i], v[i + STEP]);
-    }
-    if constexpr (STEP > 1) transpose<STEP / 2>(v);
-}
 
 // Vectors of lanes at [row][column] of a memory with `pitch` columns, counted as the pixels of an image of `width`.
 struct Pixels {
