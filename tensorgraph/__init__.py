@@ -3,7 +3,7 @@
 from tensorgraph import extend, hooks
 from tensorgraph._context import current_scope, enable_grad, is_grad_enabled, no_grad, record, scope
 from tensorgraph.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from tensorgraph.config import empty_cache, get_num_threads, set_num_threads, show_config
+from tensorgraph.config import empty_cache, get_num_threads, set_num_threads, show_config, winograd
 from tensorgraph.creation import (
     arange,
     eye,
@@ -230,6 +230,7 @@ __all__ = [
     "var",
     "vjp",
     "where",
+    "winograd",
     "zeros",
     "zeros_like",
 ]

@@ -254,41 +254,41 @@ def test_nan_and_infinity_stay_where_they_belong(isa):
 X, W = np.ones((1, 2, 4, 4), np.float32), np.ones((3, 2, 3, 3), np.float32)
 SETTINGS = (1, 1, 0, 0, 1, 1, 1)  # strides, top and left, dilations, groups
 WRONG_CALLS = {
-    "too few": ((X, W), TypeError, "conv2d: takes 13 arguments, got 2"),
-    "no array": (([1.0], W, None, 2, 2, *SETTINGS, 0), TypeError, "conv2d: x must be an array"),
-    "float64": ((X.astype("f8"), W, None, 2, 2, *SETTINGS, 0), TypeError, "conv2d: x must be float32, got float64"),
+    "too few": ((X, W), TypeError, "conv2d: takes 14 arguments, got 2"),
+    "no array": (([1.0], W, None, 2, 2, *SETTINGS, 0, 0), TypeError, "conv2d: x must be an array"),
+    "float64": ((X.astype("f8"), W, None, 2, 2, *SETTINGS, 0, 0), TypeError, "conv2d: x must be float32, got float64"),
     "swapped": (
-        (X.astype(">f4"), W, None, 2, 2, *SETTINGS, 0),
+        (X.astype(">f4"), W, None, 2, 2, *SETTINGS, 0, 0),
         TypeError,
         "conv2d: x must be float32, got >f4",
     ),
-    "rank": ((X[0], W, None, 2, 2, *SETTINGS, 0), ValueError, "conv2d: x must have 4 axes, got 3"),
+    "rank": ((X[0], W, None, 2, 2, *SETTINGS, 0, 0), ValueError, "conv2d: x must have 4 axes, got 3"),
     "bias": (
-        (X, W, np.ones(4, np.float32), 2, 2, *SETTINGS, 0),
+        (X, W, np.ones(4, np.float32), 2, 2, *SETTINGS, 0, 0),
         ValueError,
         "conv2d: axis 0 of b must have size F = 3, got 4",
     ),
     "channels": (
-        (X[:, :1], W, None, 2, 2, *SETTINGS, 0),
+        (X[:, :1], W, None, 2, 2, *SETTINGS, 0, 0),
         ValueError,
         "conv2d: the filters' channels do not fit the images'",
     ),
     "stride": (
-        (X, W, None, 2, 2, 0, *SETTINGS[1:], 0),
+        (X, W, None, 2, 2, 0, *SETTINGS[1:], 0, 0),
         ValueError,
         "conv2d: strides and dilations must be positive",
     ),
-    "padding": ((X, W, None, 2, 2, 1, 1, -1, 0, 1, 1, 1, 0), ValueError, "conv2d: paddings must not be negative"),
+    "padding": ((X, W, None, 2, 2, 1, 1, -1, 0, 1, 1, 1, 0, 0), ValueError, "conv2d: paddings must not be negative"),
     "groups": (
-        (X, W, None, 2, 2, *SETTINGS[:-1], 0, 0),
+        (X, W, None, 2, 2, *SETTINGS[:-1], 0, 0, 0),
         ValueError,
         "conv2d: groups must divide the channels and the filters",
     ),
-    "filters": ((X, W[..., :0], None, 2, 2, *SETTINGS, 0), ValueError, "conv2d: filters must not be empty"),
-    "negative size": ((X, W, None, -1, 2, *SETTINGS, 0), ValueError, "conv2d: P must not be negative"),
-    "huge number": ((X, W, None, 1 << 50, 2, *SETTINGS, 0), ValueError, "conv2d: P is absurd"),
-    "huge result": ((X, W, None, 1 << 39, 1 << 39, *SETTINGS, 0), ValueError, "the result would be too large"),
-    "no number": ((X, W, None, "2", 2, *SETTINGS, 0), TypeError, "'str' object cannot be interpreted as an integer"),
+    "filters": ((X, W[..., :0], None, 2, 2, *SETTINGS, 0, 0), ValueError, "conv2d: filters must not be empty"),
+    "negative size": ((X, W, None, -1, 2, *SETTINGS, 0, 0), ValueError, "conv2d: P must not be negative"),
+    "huge number": ((X, W, None, 1 << 50, 2, *SETTINGS, 0, 0), ValueError, "conv2d: P is absurd"),
+    "huge result": ((X, W, None, 1 << 39, 1 << 39, *SETTINGS, 0, 0), ValueError, "the result would be too large"),
+    "no number": ((X, W, None, "2", 2, *SETTINGS, 0, 0), TypeError, "'str' object cannot be interpreted as an integer"),
 }
 
 

@@ -38,7 +38,7 @@ def sample(n, c, h, w, f, k, pads, seed=0):
     wanted = [
         reference.conv2d(*exact[:3], *how),
         reference.conv2d_input_grad(exact[3], exact[1], x.shape, *how) if c else np.zeros(x.shape),
-        reference.conv2d_weight_grad(exact[3], exact[0], weight.shape, *how),
+        reference.conv2d_weight_grad(exact[3], exact[0], weight.shape, *how)[0],
         exact[3].sum((0, 2, 3)),
     ]
     return (x, weight, b, g), wanted
@@ -149,9 +149,9 @@ def test_bias_and_activation(tile):
 
 def test_nonsense_is_refused():
     (x, w, b, g), _ = sample(1, 4, 6, 6, 4, 3, SAME)
-    for settings, tile in [((2, 1, 1, 1, 1, 1, 1), 4), ((1, 1, 1, 1, 1, 2, 1), 4), ((1, 1, 1, 1, 1, 1, 2), 4)]:
+    for window, tile in [((2, 1, 1, 1, 1, 1, 1), 4), ((1, 1, 1, 1, 1, 2, 1), 4), ((1, 1, 1, 1, 1, 1, 2), 4)]:
         with pytest.raises(ValueError, match=r"must be 1|do not fit"):
-            native.conv2d_winograd(x, w, b, 6, 6, *settings, 0, tile)
+            native.conv2d_winograd(x, w, b, 6, 6, *window, 0, tile)
     for tile in (0, 3, 5, -1, 1 << 40):
         with pytest.raises(ValueError, match="with tile"):
             native.conv2d_winograd(x, w, b, 6, 6, 1, 1, 1, 1, 1, 1, 1, 0, tile)

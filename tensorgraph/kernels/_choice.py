@@ -32,3 +32,9 @@ def _load() -> tuple[ModuleType | None, str]:
 
 
 extension, problem = _load()
+
+
+class settings:  # noqa: N801 (one namespace for all, not a class to make objects of)
+    """What the user allows the kernels."""
+
+    winograd = True

@@ -17,12 +17,17 @@ from tensorgraph._backward import walk
 from tensorgraph._context import current
 from tensorgraph._primitive import Primitive, primitive
 from tensorgraph._tape import Array
+from tensorgraph.config import Switch
 from tensorgraph.ops.activations import relu
 from tensorgraph.ops.conv import conv2d, conv2d_gradients
 from tensorgraph.ops.pool import max_pool2d, max_pool2d_grad
 
 
-class fusion:  # noqa: N801 (a function that is also a context manager)
+class _state:  # noqa: N801 (one namespace for all)
+    fusion = True
+
+
+class fusion(Switch):  # noqa: N801 (a function that is also a context manager)
     """Allow or forbid fused operations, from now on or inside a `with` block. Everybody's, in all threads.
 
     Where it is allowed, as it is at first, `nn.Sequential` runs a convolution, a ReLU and a max pooling that follow
@@ -41,23 +46,13 @@ class fusion:  # noqa: N801 (a function that is also a context manager)
         'max_pool2d'
     """
 
-    allowed = True
-
-    def __init__(self, allowed: bool) -> None:
-        self._before = fusion.allowed
-        fusion.allowed = bool(allowed)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        fusion.allowed = self._before
+    owner, name = _state, "fusion"
 
     @staticmethod
     def find(operations: Sequence[Any]) -> Primitive | None:
         """The fused operation for these, None if there is none or if it may not run now."""
         fused = FUSIONS.get(tuple(operations))
-        if fused is None or not fusion.allowed or hooks.on_forward or hooks.on_backward or current().lines:
+        if fused is None or not _state.fusion or hooks.on_forward or hooks.on_backward or current().lines:
             return None
         return fused
 

@@ -7,18 +7,25 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels._choice import extension, settings
 from tensorgraph.kernels.reference.windows import Array
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
 _native: Any = extension
 
 
+def _numbers(stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> tuple[int, ...]:
+    """As the compiled kernels take them. What is padded at the end follows from the number of windows."""
+    return *stride, padding[0][0], padding[1][0], *dilation, groups
+
+
 def conv2d(x: Array, w: Array, b: Array | None, stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> Array:
     if x.dtype != np.float32:
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
     counts = window_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    return _native.conv2d(x, w, b, *counts, *stride, padding[0][0], padding[1][0], *dilation, groups, 0)
+    return _native.conv2d(
+        x, w, b, *counts, *stride, padding[0][0], padding[1][0], *dilation, groups, 0, settings.winograd
+    )
 
 
 def conv2d_input_grad(
@@ -26,7 +33,9 @@ def conv2d_input_grad(
 ) -> Array:
     if g.dtype != np.float32:
         return reference.conv2d_input_grad(g, w, x_shape, stride, padding, dilation, groups)
-    return _native.conv2d_input_grad(g, w, *x_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups)
+    return _native.conv2d_input_grad(
+        g, w, *x_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups, settings.winograd
+    )
 
 
 def conv2d_weight_grad(
@@ -34,4 +43,6 @@ def conv2d_weight_grad(
 ) -> tuple[Array, Array]:
     if g.dtype != np.float32:
         return reference.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
-    return _native.conv2d_weight_grad(g, x, *w_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups)
+    return _native.conv2d_weight_grad(
+        g, x, *w_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups, settings.winograd
+    )

@@ -6,6 +6,7 @@
 #include "conv_pixels.h"
 #include "pool.h"
 #include "transpose.h"
+#include "winograd.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -213,7 +214,8 @@ void prepare(Plan& plan) {
 
 }  // namespace
 
-void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act) {
+void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
     const int64_t c = v.c / v.groups, f = v.f / v.groups, area = v.kh * v.kw;
     const Scratch room(4 * (v.kh + v.kw));
     auto* taps = reinterpret_cast<int64_t*>(room.floats());
@@ -226,7 +228,8 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
     run(plan, x, w, b, act, out);
 }
 
-void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out) {
+void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_input_grad(v, g, w, out);
     const int64_t c = v.c / v.groups, f = v.f / v.groups, area = v.kh * v.kw;
     const int64_t phases_h = smaller(v.stride_h, v.h), phases_w = smaller(v.stride_w, v.w);
     const int64_t passes = phases_h * phases_w;

@@ -11,6 +11,7 @@
 #include "conv.h"
 #include "pool.h"
 #include "transpose.h"
+#include "winograd.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -170,7 +171,8 @@ void store_block(const Task& t, int64_t slices, int64_t slice_size, float* out) 
 
 }  // namespace
 
-void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad) {
+void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_weight_grad(v, g, x, out, bias_grad);
     const int64_t channels = v.c / v.groups, filters = v.f / v.groups;
     if (v.f == 0) return;
     const Lines lines = cut_into_lines(channels, v);

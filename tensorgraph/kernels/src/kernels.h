@@ -15,13 +15,18 @@ struct Conv {
     int64_t stride_h, stride_w, top, left, dilation_h, dilation_w, groups;
 };
 
+// `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
+
 enum Activation : int64_t { NONE, RELU };
 
 #define TENSORGRAPH_KERNELS(KERNEL)                                                                                    \
-    KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act))     \
-    KERNEL(conv2d_input_grad, (const Conv& conv, const float* g, const float* w, float* out))                          \
-    KERNEL(conv2d_weight_grad, (const Conv& conv, const float* g, const float* x, float* out, float* bias_grad))       \
-    KERNEL(conv2d_winograd, (const Conv& conv, int64_t tile, const float* x, const float* w, const float* b, float* out,   \
+    KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out,                      \
+            Activation act, bool winograd))                                                                            \
+    KERNEL(conv2d_input_grad, (const Conv& conv, const float* g, const float* w, float* out, bool winograd))           \
+    KERNEL(conv2d_weight_grad, (const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,        \
+            bool winograd))                                                                                            \
+    KERNEL(conv2d_winograd, (const Conv& conv, int64_t tile, const float* x, const float* w, const float* b,           \
+            float* out,                                                                                                \
                              Activation act))                                                                          \
     KERNEL(conv2d_winograd_input_grad, (const Conv& conv, int64_t tile, const float* g, const float* w, float* out))   \
     KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, int64_t tile, const float* g, const float* x, float* out,   \

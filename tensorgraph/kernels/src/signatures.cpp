@@ -43,31 +43,32 @@ const char* check_winograd(const Call& c, int first, int64_t tile) {
 extern const Signature signatures[KERNEL_COUNT] = {
     {"conv2d",
      {{"x", 'f', "NCHW"}, {"w", 'f', "FKRS"}, {"b", 'f', "F", true}},
-     {"P", "Q", CONV_SETTINGS, "act"},
+     {"P", "Q", CONV_SETTINGS, "act", "winograd"},
      {},
      {{"out", 'f', "NFPQ"}},
      [](const Call& c) { return check_conv(c, 2); },
      [](const Kernels& k, Call& c) {
          k.conv2d(conv_of(c, 2), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.out[0].floats(),
-                  static_cast<Activation>(c.integer[9]));
+                  static_cast<Activation>(c.integer[9]), c.integer[10] != 0);
      }},
     {"conv2d_input_grad",
      {{"g", 'f', "NFPQ"}, {"w", 'f', "FKRS"}},
-     {"C", "H", "W", CONV_SETTINGS},
+     {"C", "H", "W", CONV_SETTINGS, "winograd"},
      {},
      {{"out", 'f', "NCHW"}},
      [](const Call& c) { return check_conv(c, 3); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_input_grad(conv_of(c, 3), c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
+         k.conv2d_input_grad(conv_of(c, 3), c.in[0].floats(), c.in[1].floats(), c.out[0].floats(), c.integer[10] != 0);
      }},
     {"conv2d_weight_grad",
      {{"g", 'f', "NFPQ"}, {"x", 'f', "NCHW"}},
-     {"K", "R", "S", CONV_SETTINGS},
+     {"K", "R", "S", CONV_SETTINGS, "winograd"},
      {},
      {{"out", 'f', "FKRS"}, {"bias_grad", 'f', "F"}},
      [](const Call& c) { return check_conv(c, 3); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_weight_grad(conv_of(c, 3), c.in[0].floats(), c.in[1].floats(), c.out[0].floats(), c.out[1].floats());
+         k.conv2d_weight_grad(conv_of(c, 3), c.in[0].floats(), c.in[1].floats(), c.out[0].floats(), c.out[1].floats(),
+                              c.integer[10] != 0);
      }},
     {"conv2d_winograd",
      {{"x", 'f', "NCHW"}, {"w", 'f', "FKRS"}, {"b", 'f', "F", true}},
