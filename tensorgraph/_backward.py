@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph import hooks
+from tensorgraph import hooks, kernels
 from tensorgraph._broadcast import sum_to
 from tensorgraph._context import enable_grad
 from tensorgraph._primitive import Rule, astype
@@ -78,7 +78,7 @@ def walk(
 
 def _sum(x: Any, y: Any) -> Any:
     """The copy gate: gradients from several uses are added."""
-    total = x + y
+    total = kernels.add(x, y) if type(x) is type(y) is ndarray else x + y
     return np.asarray(total) if isinstance(total, np.generic) else total  # of arrays without axes NumPy makes a number
 
 

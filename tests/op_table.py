@@ -46,6 +46,18 @@ def _put(values: Any, index: Any, shape: Any) -> Any:
     return out
 
 
+def _dropout(x: Any, p: float, keys: tuple[int, int]) -> Any:
+    """Element by element, in Python's whole numbers."""
+
+    def mixed(h: int) -> int:
+        h = (h ^ h >> 16) * 0x85EBCA6B % 2**32
+        h = (h ^ h >> 13) * 0xC2B2AE35 % 2**32
+        return h ^ h >> 16
+
+    kept = [mixed(mixed((i + keys[0]) % 2**32) ^ keys[1]) >= p * 2**32 for i in range(x.size)]
+    return x * np.reshape(kept, x.shape) / (1 - p)
+
+
 CLASSES = np.array([2, 0])
 REPEATED = (np.array([0, 0, 1]), np.array([2, 2, 0]))
 MASK = np.array([[True, False, True], [False, False, True]])
@@ -340,7 +352,7 @@ PRODUCTS = [
             ((real(3, 2, 2), real(2), None), {"eps": 0.1}),
         ],
     ),
-    Row("dropout", np.multiply, [((real(2, 3), MASK * 2.0), {})]),
+    Row("dropout", _dropout, [((real(2, 30),), {"p": p, "keys": (2**32 - 9, 77)}) for p in (0.25, 0.5)]),
 ]
 
 POOLS = [

@@ -1,4 +1,7 @@
-"""Activation functions. Element-wise; written so that large inputs neither overflow nor warn."""
+"""Activation functions. Element-wise; written so that large inputs neither overflow nor warn.
+
+A rule calls a kernel on arrays. On tensors, for higher derivatives, it is spelled in operations, which are recorded.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph import kernels
 from tensorgraph._primitive import elementwise
 from tensorgraph._tape import Array
 from tensorgraph.ops.elementwise import exp, where
@@ -23,10 +27,10 @@ def relu(x: Array, /) -> Array:
 
     Source: course, section 1, conventions at kinks.
     """
-    return np.maximum(x, 0)
+    return kernels.relu(x)
 
 
-relu.vjp(x=lambda g, out, x: where(x <= 0, 0.0, g))
+relu.vjp(x=lambda g, out, x: kernels.relu_grad(g, out) if isinstance(g, np.ndarray) else where(x <= 0, 0.0, g))
 
 
 @elementwise(gate="max")
@@ -38,10 +42,16 @@ def leaky_relu(x: Array, /, negative_slope: float = 0.01) -> Array:
         >>> tg.leaky_relu(tg.tensor([-1.0, 2.0]))
         tensor([-0.01,  2.  ])
     """
-    return np.where(x > 0, x, x * negative_slope)
+    return kernels.leaky_relu(x, negative_slope)
 
 
-leaky_relu.vjp(x=lambda g, out, x, negative_slope=0.01: where(x > 0, g, g * negative_slope))
+def _leaky_relu_rule(g: Any, out: Any, x: Any, negative_slope: float = 0.01) -> Any:
+    if isinstance(g, np.ndarray):
+        return kernels.leaky_relu_grad(g, x, negative_slope)
+    return where(x > 0, g, g * negative_slope)
+
+
+leaky_relu.vjp(x=_leaky_relu_rule)
 
 
 @elementwise(gate="function")
@@ -51,10 +61,16 @@ def elu(x: Array, /, alpha: float = 1.0) -> Array:
     Source: Clevert, Unterthiner, Hochreiter, "Fast and accurate deep network learning by exponential linear
     units", 2016.
     """
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return kernels.elu(x, alpha)
 
 
-elu.vjp(x=lambda g, out, x, alpha=1.0: where(x <= 0, g * alpha * exp(where(x < 0, x, 0.0)), g))
+def _elu_rule(g: Any, out: Any, x: Any, alpha: float = 1.0) -> Any:
+    if isinstance(g, np.ndarray):
+        return kernels.elu_grad(g, x, alpha)
+    return where(x <= 0, g * alpha * exp(where(x < 0, x, 0.0)), g)
+
+
+elu.vjp(x=_elu_rule)
 
 
 @elementwise(gate="function")
@@ -63,22 +79,25 @@ def gelu(x: Array, /) -> Array:
 
     Source: Hendrycks, Gimpel, "Gaussian error linear units", 2016.
     """
-    return x * _normal_cdf.forward(x)
+    return kernels.gelu(x)
 
 
 @elementwise(gate="function", name="normal_cdf")
 def _normal_cdf(x: Array, /) -> Array:
     """P(X <= x) for a standard normal X; its derivative is the bell curve."""
-    return (0.5 * _erfc(x * -math.sqrt(0.5))).astype((x * 1.0).dtype)
+    return kernels.normal_cdf(x)
 
 
 def _bell(x: Any) -> Any:
     return exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
 
 
-_erfc: Any = np.vectorize(math.erfc, otypes=[np.float64])  # NumPy has none; slow but right to the last digit
+def _gelu_rule(g: Any, out: Any, x: Any) -> Any:
+    return kernels.gelu_grad(g, x) if isinstance(g, np.ndarray) else g * (_normal_cdf(x) + x * _bell(x))
+
+
 _normal_cdf.vjp(x=lambda g, out, x: g * _bell(x))
-gelu.vjp(x=lambda g, out, x: g * (_normal_cdf(x) + x * _bell(x)))
+gelu.vjp(x=_gelu_rule)
 
 
 @elementwise(gate="function")
@@ -92,17 +111,16 @@ def sigmoid(x: Array, /) -> Array:
 
     Source: course, worked example W1.
     """
-    small = np.exp(np.abs(x) * -1.0)  # never overflows
-    return np.where(np.greater_equal(x, 0), 1.0, small) / (1 + small)
+    return kernels.sigmoid(x)
 
 
-sigmoid.vjp(x=lambda g, out, x: g * out * (1 - out))
+sigmoid.vjp(x=lambda g, out, x: kernels.sigmoid_grad(g, out) if isinstance(g, np.ndarray) else g * out * (1 - out))
 
 
 @elementwise(gate="function")
 def softplus(x: Array, /) -> Array:
     """log(1 + e^x), a smooth ReLU. d/dx = sigmoid(x)."""
-    return np.logaddexp(x, 0)
+    return kernels.softplus(x)
 
 
-softplus.vjp(x=lambda g, out, x: g * sigmoid(x))
+softplus.vjp(x=lambda g, out, x: kernels.softplus_grad(g, x) if isinstance(g, np.ndarray) else g * sigmoid(x))

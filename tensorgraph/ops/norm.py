@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from tensorgraph import kernels
 from tensorgraph._context import located
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, Traced, writable
 from tensorgraph.errors import ShapeError
 from tensorgraph.ops._checks import check_floats
-from tensorgraph.ops.elementwise import mul, sqrt
+from tensorgraph.ops.elementwise import sqrt
 from tensorgraph.ops.reduce import mean, sum
 from tensorgraph.random import chosen
 
@@ -36,15 +39,39 @@ def _others(x: Any) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
-@primitive(gate="function", name="batch_norm")
-def _standardize(x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float) -> Array:
-    """(x - mean) / sqrt(var + eps) * weight + bias with the mean and variance of the batch, channel by channel."""
-    centered = x - np.mean(x, axis=_others(x), keepdims=True)  # (N, C, ...)
-    var = np.mean(centered * centered, axis=_others(x), keepdims=True)  # (1, C, 1, ...)
-    out = centered / np.sqrt(var + eps)
-    if weight is not None:
-        out = out * _per_channel(weight, x)
-    return out if bias is None else out + _per_channel(bias, x)
+@primitive(gate="function", name="batch_norm", saves=("mean", "var", "shared"))
+def _standardize(
+    x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float, report: Any = None
+) -> tuple[Array, Array, Array, _Shared]:
+    """(x - mean) / sqrt(var + eps) * weight + bias with the mean and variance of the batch, channel by channel.
+
+    report: called with the mean and variance, (C,).
+    """
+    out, mean, var = kernels.batch_norm(x, weight, bias, eps)
+    if report is not None:
+        report(mean, var)
+    return out, mean, var, _Shared()
+
+
+class _Shared:
+    """The three gradients of a call, which one kernel computes: those of weight and bias wait for their rules here."""
+
+    def __init__(self) -> None:
+        self._kept: Any = None
+
+    def of_x(self, g: Array, *rest: Any) -> Any:
+        """The gradient of x, given what `kernels.batch_norm_grad` takes."""
+        return self._compute(g, *rest)[0]
+
+    def of_others(self, g: Array, *rest: Any) -> Any:
+        """The gradients of weight and bias."""
+        kept = self._kept
+        return kept[1] if kept is not None and kept[0]() is g else self._compute(g, *rest)[1]
+
+    def _compute(self, g: Array, *rest: Any) -> tuple[Array, list[Array]]:
+        x_grad, *others = kernels.batch_norm_grad(g, *rest)
+        self._kept = weakref.ref(g), others  # a strong one would keep a large array until the graph is freed
+        return x_grad, others
 
 
 def _standardized(x: Any, eps: float) -> tuple[Any, Any]:
@@ -54,8 +81,10 @@ def _standardized(x: Any, eps: float) -> tuple[Any, Any]:
     return centered / spread, spread
 
 
-def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, shared: Any, **saved: Any) -> Any:
     """x moves its batch's mean and variance too: their shares are taken off the upstream gradient."""
+    if isinstance(g, np.ndarray):
+        return shared.of_x(g, x, weight, saved["mean"], saved["var"], eps)
     unit, spread = _standardized(x, eps)
     if weight is not None:
         g = g * _per_channel(weight, x)
@@ -63,11 +92,23 @@ def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: flo
     return (g - mean(g, axis=_others(x), keepdims=True) - unit * along_unit) / spread
 
 
-_standardize.vjp(
-    x=_standardize_x,
-    weight=lambda g, out, x, weight, bias, *, eps: sum(g * _standardized(x, eps)[0], axis=_others(x)),
-    bias=lambda g, out, x, weight, bias, *, eps: sum(g, axis=_others(x)),
-)
+def _standardize_weight(
+    g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, shared: Any, **saved: Any
+) -> Any:
+    if isinstance(g, np.ndarray):
+        return shared.of_others(g, x, weight, saved["mean"], saved["var"], eps)[0]
+    return sum(g * _standardized(x, eps)[0], axis=_others(x))
+
+
+def _standardize_bias(
+    g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, shared: Any, **saved: Any
+) -> Any:
+    if isinstance(g, np.ndarray):
+        return shared.of_others(g, x, weight, saved["mean"], saved["var"], eps)[1]
+    return sum(g, axis=_others(x))
+
+
+_standardize.vjp(x=_standardize_x, weight=_standardize_weight, bias=_standardize_bias)
 
 
 def batch_norm(
@@ -120,9 +161,8 @@ def batch_norm(
         for name, running in (("running_mean", running_mean), ("running_var", running_var)):
             if running is not None:
                 _check_floats("batch_norm", running, name)
-        out = _standardize(x, weight, bias, eps=eps)
-        _update_running(x, running_mean, running_var, momentum)
-        return out
+        update = partial(_update_running, running_mean, running_var, momentum, x.size / shape[1])
+        return _standardize(x, weight, bias, eps=eps, report=update)
     if running_mean is None or running_var is None:
         raise located(TypeError, "batch_norm", "needs running_mean and running_var when training is False")
     scale = 1.0 / sqrt(running_var + eps)
@@ -132,12 +172,10 @@ def batch_norm(
     return out if bias is None else out + _per_channel(bias, x)
 
 
-def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> None:
-    values = x._array if isinstance(x, Traced) else x
-    count = values.size / values.shape[1]
-    batch_mean = values.mean(axis=_others(values))
-    batch_var = values.var(axis=_others(values)) * (count / (count - 1))
-    for running, batch in ((running_mean, batch_mean), (running_var, batch_var)):
+def _update_running(
+    running_mean: Any, running_var: Any, momentum: float, count: float, mean: Array, var: Array
+) -> None:
+    for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if running is not None:
             array = writable(running) if isinstance(running, Traced) else running
             array *= 1 - momentum
@@ -167,17 +205,15 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
         raise located(ValueError, "dropout", f"p must lie in [0, 1], got {p!r}")
     if not training or p == 0:
         return x
-    shape = np.shape(x)
     _check_floats("dropout", x)
-    kept = chosen(rng).random(shape, np.float32) >= p
-    scale = 1 / (1 - p) if p < 1 else 0.0
-    return _masked(x, (kept * scale).astype(x.dtype))
+    keys = tuple(chosen(rng).integers(2**32, size=2).tolist())
+    return _dropout(x, p=p, keys=keys)
 
 
 @primitive(gate="mul", name="dropout")
-def _masked(x: Array, mask: Array, /) -> Array:
-    """x times a mask of zeros and 1 / (1 - p)."""
-    return x * mask
+def _dropout(x: Array, /, *, p: float, keys: tuple[int, int]) -> Array:
+    """x times a mask of zeros and 1 / (1 - p), which the keys decide. The mask is not kept: keys make it again."""
+    return kernels.dropout(x, p, keys)
 
 
-_masked.vjp(x=lambda g, out, x, mask: mul(g, mask), mask=None)
+_dropout.vjp(x=lambda g, out, x, *, p, keys: _dropout(g, p=p, keys=keys))

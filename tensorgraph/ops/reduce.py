@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph import kernels
 from tensorgraph._broadcast import broadcast_to
 from tensorgraph._constant import constant
 from tensorgraph._context import located
@@ -57,6 +58,9 @@ def _sum_type(x: Array) -> Any:
 # --- sums ------------------------------------------------------------------------------------------------------------
 
 
+_BIAS_AXES = ((2, 0), (4, (0, 2, 3)))  # numbers of axes, and over which the gradients of biases are summed
+
+
 @primitive(gate="add")
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum over the axes. Distributes: every summand receives the upstream gradient.
@@ -66,6 +70,8 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> tg.sum(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         tensor([4., 6.])
     """
+    if type(x) is np.ndarray and (x.ndim, axis) in _BIAS_AXES and x.dtype.kind == "f" and not keepdims:
+        return kernels.channel_sums(x)
     return np.sum(x, axis=axis, keepdims=keepdims, dtype=_sum_type(x))
 
 

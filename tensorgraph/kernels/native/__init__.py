@@ -1,29 +1,66 @@
 """The compiled kernels, each with the signature of its twin in `reference`; what they do not take goes to the twin."""
 
+from tensorgraph.kernels.native.activations import (
+    elu,
+    elu_grad,
+    gelu,
+    gelu_grad,
+    leaky_relu,
+    leaky_relu_grad,
+    normal_cdf,
+    relu,
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    softplus,
+    softplus_grad,
+    tanh,
+    tanh_grad,
+)
 from tensorgraph.kernels.native.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
-from tensorgraph.kernels.reference import (
+from tensorgraph.kernels.native.norm import add, batch_norm, batch_norm_grad, channel_sums, dropout
+from tensorgraph.kernels.native.pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_grad,
     avg_pool2d,
     avg_pool2d_grad,
-    fold,
     max_pool2d,
     max_pool2d_grad,
     max_pool2d_take,
-    unfold,
 )
+from tensorgraph.kernels.reference import fold, unfold
 
 __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_grad",
+    "add",
     "avg_pool2d",
     "avg_pool2d_grad",
+    "batch_norm",
+    "batch_norm_grad",
+    "channel_sums",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "dropout",
+    "elu",
+    "elu_grad",
     "fold",
+    "gelu",
+    "gelu_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
     "max_pool2d",
     "max_pool2d_grad",
     "max_pool2d_take",
+    "normal_cdf",
+    "relu",
+    "relu_grad",
+    "sigmoid",
+    "sigmoid_grad",
+    "softplus",
+    "softplus_grad",
+    "tanh",
+    "tanh_grad",
     "unfold",
 ]

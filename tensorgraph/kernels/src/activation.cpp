@@ -1,23 +1,79 @@
-// Activations, element by element: bound by memory, so each is one pass, cut between the threads.
+// Activations and their gradients, element by element.
 #include "kernels.h"
-#include "pool.h"
-#include "simd.h"
+#include "map.h"
+#include "vecmath.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 
-constexpr int64_t GRAIN = 16384;  // elements that are worth a second thread
+// --- bound by memory -----------------------------------------------------------------------------------------------------
 
 void relu(int64_t n, const float* x, float* out) {
-    parallel_ranges(n, GRAIN, [=](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) out[i] = 0.0f > x[i] ? 0.0f : x[i];  // keeps NaN
-    });
+    map(n, LIGHT, out, [](Vec v) { return relu(v); }, x);
 }
 
 void relu_grad(int64_t n, const float* g, const float* out, float* x_grad) {
-    parallel_ranges(n, GRAIN, [=](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) x_grad[i] = out[i] <= 0.0f ? 0.0f : g[i];  // a NaN lets the gradient pass
-    });
+    map(n, LIGHT, x_grad, [](Vec u, Vec v) { return v <= 0.0f ? Vec{} : u; }, g, out);  // a NaN lets the gradient pass
+}
+
+void leaky_relu(int64_t n, const float* x, float slope, float* out) {
+    map(n, LIGHT, out, [=](Vec v) { return v > 0.0f ? v : v * slope; }, x);
+}
+
+void leaky_relu_grad(int64_t n, const float* g, const float* x, float slope, float* x_grad) {
+    map(n, LIGHT, x_grad, [=](Vec u, Vec v) { return v > 0.0f ? u : u * slope; }, g, x);
+}
+
+// --- exponential ---------------------------------------------------------------------------------------------------------
+
+void sigmoid(int64_t n, const float* x, float* out) {
+    map(n, HEAVY, out, [](Vec v) { return sigmoid(v); }, x);
+}
+
+void sigmoid_grad(int64_t n, const float* g, const float* out, float* x_grad) {
+    map(n, LIGHT, x_grad, [](Vec u, Vec v) { return u * v * (1.0f - v); }, g, out);
+}
+
+void tanh(int64_t n, const float* x, float* out) {
+    map(n, HEAVY, out, [](Vec v) { return tanh(v); }, x);
+}
+
+void tanh_grad(int64_t n, const float* g, const float* out, float* x_grad) {
+    map(n, LIGHT, x_grad, [](Vec u, Vec v) { return u * (1.0f - v * v); }, g, out);
+}
+
+void elu(int64_t n, const float* x, float alpha, float* out) {
+    map(n, HEAVY, out, [=](Vec v) { return v > 0.0f ? v : alpha * expm1(v > 0.0f ? Vec{} : v); }, x);
+}
+
+void elu_grad(int64_t n, const float* g, const float* x, float alpha, float* x_grad) {
+    map(n, HEAVY, x_grad, [=](Vec u, Vec v) { return v <= 0.0f ? u * alpha * exp(v) : u; }, g, x);
+}
+
+void softplus(int64_t n, const float* x, float* out) {
+    map(n, HEAVY, out, [](Vec v) { return softplus(v); }, x);
+}
+
+void softplus_grad(int64_t n, const float* g, const float* x, float* x_grad) {
+    map(n, HEAVY, x_grad, [](Vec u, Vec v) { return u * sigmoid(v); }, g, x);
+}
+
+// --- the normal distribution ---------------------------------------------------------------------------------------------
+
+void normal_cdf(int64_t n, const float* x, float* out) {
+    map(n, HEAVY, out, [](Vec v) { return normal(v).area; }, x);
+}
+
+void gelu(int64_t n, const float* x, float* out) {
+    map(n, HEAVY, out, [](Vec v) { return v * normal(v).area; }, x);
+}
+
+void gelu_grad(int64_t n, const float* g, const float* x, float* x_grad) {
+    const auto slope = [](Vec v) {
+        const Normal at = normal(v);
+        return at.area + v * at.bell;
+    };
+    map(n, HEAVY, x_grad, [=](Vec u, Vec v) { return u * slope(v); }, g, x);
 }
 
 }  // namespace TENSORGRAPH_ISA

@@ -63,7 +63,7 @@ PyObject* new_array(int rank, const npy_intp* sizes, int type) {
 const char* type_name(int type) { return type == NPY_FLOAT32 ? "float32" : type == NPY_UINT8 ? "uint8" : "int64"; }
 
 struct Kept {  // references of one call, dropped at its end
-    PyObject* objects[MAX_ARRAYS] = {};
+    PyObject* objects[MAX_ARRAYS + MAX_OUTPUTS] = {};
     ~Kept() {
         for (PyObject* object : objects) Py_XDECREF(object);
     }
@@ -130,7 +130,7 @@ bool read_array(const Signature& s, const ArrayArgument& wanted, PyObject* given
 PyObject* call(const Signature& s, PyObject* const* given, Py_ssize_t count) {
     Call c;
     Kept kept;
-    PyObject* outputs[2] = {};
+    PyObject** outputs = kept.objects + MAX_ARRAYS;
     if (count != s.arguments()) {
         return PyErr_Format(PyExc_TypeError, "%s: takes %d arguments, got %zd", s.name, s.arguments(), count);
     }
@@ -166,10 +166,7 @@ PyObject* call(const Signature& s, PyObject* const* given, Py_ssize_t count) {
             for (int k = 0; k < rank; ++k) sizes[k] = c[s.output[i].sizes[k]];
             outputs[i] = new_array(rank, sizes, type);
         }
-        if (outputs[i] == nullptr) {
-            Py_XDECREF(outputs[0]);
-            return nullptr;
-        }
+        if (outputs[i] == nullptr) return nullptr;
         c.out[i].data = PyArray_DATA(reinterpret_cast<PyArrayObject*>(outputs[i]));
     }
     bool enough_memory = true;
@@ -180,13 +177,12 @@ PyObject* call(const Signature& s, PyObject* const* given, Py_ssize_t count) {
         enough_memory = false;
     }
     Py_END_ALLOW_THREADS;
-    if (!enough_memory) {
-        Py_XDECREF(outputs[0]);
-        Py_XDECREF(outputs[1]);
-        return PyErr_NoMemory();
-    }
-    if (s.outputs < 2) return s.outputs == 1 ? outputs[0] : Py_NewRef(Py_None);
-    return Py_BuildValue("NN", outputs[0], outputs[1]);
+    if (!enough_memory) return PyErr_NoMemory();
+    if (s.outputs == 0) Py_RETURN_NONE;
+    if (s.outputs == 1) return Py_NewRef(outputs[0]);
+    PyObject* tuple = PyTuple_New(s.outputs);
+    for (int i = 0; tuple != nullptr && i < s.outputs; ++i) PyTuple_SET_ITEM(tuple, i, Py_NewRef(outputs[i]));
+    return tuple;
 }
 
 template <int I>

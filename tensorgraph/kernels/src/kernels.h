@@ -15,6 +15,22 @@ struct Conv {
     int64_t stride_h, stride_w, top, left, dilation_h, dilation_w, groups;
 };
 
+// Windows over planes (the channels of all images); as in Conv, the rest of the padding follows from the sizes.
+struct Pool {
+    int64_t planes, h, w, kh, kw, oh, ow;
+    int64_t stride_h, stride_w, top, left, dilation_h, dilation_w;
+};
+
+struct Areas {  // what an average divides by: elements in the padding count or do not
+    int64_t bottom, right;
+    bool with_padding;
+};
+
+struct BatchNorm {
+    int64_t n, c, size;  // images, channels, elements of a channel of an image
+    float eps;
+};
+
 // `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
 
 enum Activation : int64_t { NONE, RELU };
@@ -31,8 +47,37 @@ enum Activation : int64_t { NONE, RELU };
     KERNEL(conv2d_winograd_input_grad, (const Conv& conv, int64_t tile, const float* g, const float* w, float* out))   \
     KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, int64_t tile, const float* g, const float* x, float* out,   \
                                          float* bias_grad))                                                            \
+    KERNEL(max_pool2d, (const Pool& pool, const float* x, float* out, uint8_t* winners))                               \
+    KERNEL(max_pool2d_grad, (const Pool& pool, const float* g, const uint8_t* winners, float* x_grad))                 \
+    KERNEL(max_pool2d_take, (const Pool& pool, const float* x, const uint8_t* winners, float* out))                    \
+    KERNEL(avg_pool2d, (const Pool& pool, const Areas& areas, const float* x, float* out))                             \
+    KERNEL(avg_pool2d_grad, (const Pool& pool, const Areas& areas, const float* g, float* x_grad))                     \
+    KERNEL(row_means, (int64_t n, int64_t size, const float* x, float* out))                                           \
+    KERNEL(row_means_grad, (int64_t n, int64_t size, const float* g, float* x_grad))                                   \
+    KERNEL(channel_sums, (int64_t n, int64_t c, int64_t size, const float* x, float* out))                             \
+    KERNEL(add, (int64_t n, const float* x, const float* y, float* out))                                               \
+    KERNEL(batch_norm, (const BatchNorm& sizes, const float* x, const float* weight, const float* bias, float* out,    \
+                        float* means, float* vars))                                                                    \
+    KERNEL(batch_norm_grad, (const BatchNorm& sizes, const float* g, const float* x, const float* weight,              \
+                             const float* means, const float* vars, float* x_grad, float* weight_grad,                 \
+                             float* bias_grad))                                                                        \
+    KERNEL(dropout, (int64_t n, const float* x, uint32_t key, uint32_t second_key, uint32_t threshold, float scale,    \
+                     float* out))                                                                                      \
     KERNEL(relu, (int64_t n, const float* x, float* out))                                                              \
-    KERNEL(relu_grad, (int64_t n, const float* g, const float* out, float* x_grad))
+    KERNEL(relu_grad, (int64_t n, const float* g, const float* out, float* x_grad))                                    \
+    KERNEL(leaky_relu, (int64_t n, const float* x, float slope, float* out))                                           \
+    KERNEL(leaky_relu_grad, (int64_t n, const float* g, const float* x, float slope, float* x_grad))                   \
+    KERNEL(sigmoid, (int64_t n, const float* x, float* out))                                                           \
+    KERNEL(sigmoid_grad, (int64_t n, const float* g, const float* out, float* x_grad))                                 \
+    KERNEL(tanh, (int64_t n, const float* x, float* out))                                                              \
+    KERNEL(tanh_grad, (int64_t n, const float* g, const float* out, float* x_grad))                                    \
+    KERNEL(elu, (int64_t n, const float* x, float alpha, float* out))                                                  \
+    KERNEL(elu_grad, (int64_t n, const float* g, const float* x, float alpha, float* x_grad))                          \
+    KERNEL(softplus, (int64_t n, const float* x, float* out))                                                          \
+    KERNEL(softplus_grad, (int64_t n, const float* g, const float* x, float* x_grad))                                  \
+    KERNEL(normal_cdf, (int64_t n, const float* x, float* out))                                                        \
+    KERNEL(gelu, (int64_t n, const float* x, float* out))                                                              \
+    KERNEL(gelu_grad, (int64_t n, const float* g, const float* x, float* x_grad))
 
 struct Kernels {
 #define KERNEL(name, arguments) void (*name) arguments;

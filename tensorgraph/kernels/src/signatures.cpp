@@ -38,6 +38,64 @@ const char* check_winograd(const Call& c, int first, int64_t tile) {
     return nullptr;
 }
 
+// --- pooling -------------------------------------------------------------------------------------------------------------
+
+#define POOL_SETTINGS "kernel_h", "kernel_w", "stride_h", "stride_w", "top", "left", "dilation_h", "dilation_w"
+
+// Images of H x W, outputs of P x Q; the settings follow two integers, H and W or P and Q.
+Pool pool_of(const Call& c) {
+    const int64_t* s = c.integer + 2;
+    return {c['N'] * c['C'], c['H'], c['W'], s[0], s[1], c['P'], c['Q'], s[2], s[3], s[4], s[5], s[6], s[7]};
+}
+
+Areas areas_of(const Call& c) { return {c.integer[10], c.integer[11], c.integer[12] != 0}; }
+
+const char* check_pool(const Call& c) {
+    for (int i = 2; i < 10; ++i) {
+        if (c.integer[i] < (i < 6 || i > 7)) return "sizes, strides and dilations must be positive, paddings not negative";
+        if (c.integer[i] > INT32_MAX) return "the settings are absurd";
+    }
+    if (c['P'] > INT32_MAX || c['Q'] > INT32_MAX) return "so many windows are absurd";
+    return nullptr;
+}
+
+const char* check_winners(const Call& c) {
+    if (const char* problem = check_pool(c)) return problem;
+    return c.integer[2] * c.integer[3] > 255 ? "a byte cannot number so many taps" : nullptr;
+}
+
+// --- element by element --------------------------------------------------------------------------------------------------
+
+#define MAP(kernel)                                                                                                    \
+    {#kernel, {{"x", 'f', "*"}}, {}, {}, {{"out", 'f', "*"}}, nullptr, [](const Kernels& k, Call& c) {                 \
+         k.kernel(c['*'], c.in[0].floats(), c.out[0].floats());                                                        \
+     }}
+#define MAP_PAIRS(kernel, first, second)                                                                               \
+    {#kernel, {{#first, 'f', "*"}, {#second, 'f', "*"}}, {}, {}, {{"out", 'f', "*"}}, nullptr,                         \
+     [](const Kernels& k, Call& c) { k.kernel(c['*'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats()); }}
+#define MAP_WITH(kernel, number)                                                                                       \
+    {#kernel, {{"x", 'f', "*"}}, {}, {#number}, {{"out", 'f', "*"}}, nullptr, [](const Kernels& k, Call& c) {          \
+         k.kernel(c['*'], c.in[0].floats(), static_cast<float>(c.real[0]), c.out[0].floats());                         \
+     }}
+#define MAP_PAIRS_WITH(kernel, first, second, number)                                                                  \
+    {#kernel, {{#first, 'f', "*"}, {#second, 'f', "*"}}, {}, {#number}, {{"out", 'f', "*"}}, nullptr,                  \
+     [](const Kernels& k, Call& c) {                                                                                   \
+         k.kernel(c['*'], c.in[0].floats(), c.in[1].floats(), static_cast<float>(c.real[0]), c.out[0].floats());       \
+     }}
+
+// --- normalization -------------------------------------------------------------------------------------------------------
+
+BatchNorm sizes_of(const Call& c) { return {c['N'], c['C'], c['S'], static_cast<float>(c.real[0])}; }
+
+const char* check_elements(const Call& c) { return c['N'] * c['S'] == 0 ? "a channel has no elements" : nullptr; }
+
+const char* check_dropout(const Call& c) {
+    for (int i = 0; i < 3; ++i) {
+        if (c.integer[i] < 0 || c.integer[i] > UINT32_MAX) return "keys and threshold must fit 32 bits";
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 extern const Signature signatures[KERNEL_COUNT] = {
@@ -99,20 +157,112 @@ extern const Signature signatures[KERNEL_COUNT] = {
          k.conv2d_winograd_weight_grad(conv_of(c, 3), c.integer[10], c.in[0].floats(), c.in[1].floats(),
                                        c.out[0].floats(), c.out[1].floats());
      }},
-    {"relu",
+    {"max_pool2d",
+     {{"x", 'f', "NCHW"}},
+     {"P", "Q", POOL_SETTINGS},
+     {},
+     {{"out", 'f', "NCPQ"}, {"winners", 'b', "NCPQ"}},
+     check_winners,
+     [](const Kernels& k, Call& c) { k.max_pool2d(pool_of(c), c.in[0].floats(), c.out[0].floats(), c.out[1].bytes()); }},
+    {"max_pool2d_grad",
+     {{"g", 'f', "NCPQ"}, {"winners", 'b', "NCPQ"}},
+     {"H", "W", POOL_SETTINGS},
+     {},
+     {{"x_grad", 'f', "NCHW"}},
+     check_winners,
+     [](const Kernels& k, Call& c) {
+         k.max_pool2d_grad(pool_of(c), c.in[0].floats(), c.in[1].bytes(), c.out[0].floats());
+     }},
+    {"max_pool2d_take",
+     {{"x", 'f', "NCHW"}, {"winners", 'b', "NCPQ"}},
+     {"P", "Q", POOL_SETTINGS},
+     {},
+     {{"out", 'f', "NCPQ"}},
+     check_winners,
+     [](const Kernels& k, Call& c) {
+         k.max_pool2d_take(pool_of(c), c.in[0].floats(), c.in[1].bytes(), c.out[0].floats());
+     }},
+    {"avg_pool2d",
+     {{"x", 'f', "NCHW"}},
+     {"P", "Q", POOL_SETTINGS, "bottom", "right", "with_padding"},
+     {},
+     {{"out", 'f', "NCPQ"}},
+     check_pool,
+     [](const Kernels& k, Call& c) { k.avg_pool2d(pool_of(c), areas_of(c), c.in[0].floats(), c.out[0].floats()); }},
+    {"avg_pool2d_grad",
+     {{"g", 'f', "NCPQ"}},
+     {"H", "W", POOL_SETTINGS, "bottom", "right", "with_padding"},
+     {},
+     {{"x_grad", 'f', "NCHW"}},
+     check_pool,
+     [](const Kernels& k, Call& c) { k.avg_pool2d_grad(pool_of(c), areas_of(c), c.in[0].floats(), c.out[0].floats()); }},
+    {"row_means",
+     {{"x", 'f', "RS"}},
+     {},
+     {},
+     {{"out", 'f', "R"}},
+     nullptr,
+     [](const Kernels& k, Call& c) { k.row_means(c['R'], c['S'], c.in[0].floats(), c.out[0].floats()); }},
+    {"row_means_grad",
+     {{"g", 'f', "R"}},
+     {"S"},
+     {},
+     {{"x_grad", 'f', "RS"}},
+     nullptr,
+     [](const Kernels& k, Call& c) { k.row_means_grad(c['R'], c['S'], c.in[0].floats(), c.out[0].floats()); }},
+    {"channel_sums",
+     {{"x", 'f', "NCS"}},
+     {},
+     {},
+     {{"out", 'f', "C"}},
+     nullptr,
+     [](const Kernels& k, Call& c) { k.channel_sums(c['N'], c['C'], c['S'], c.in[0].floats(), c.out[0].floats()); }},
+    MAP_PAIRS(add, x, y),
+    {"batch_norm",
+     {{"x", 'f', "NCS"}, {"weight", 'f', "C", true}, {"bias", 'f', "C", true}},
+     {},
+     {"eps"},
+     {{"out", 'f', "NCS"}, {"means", 'f', "C"}, {"vars", 'f', "C"}},
+     check_elements,
+     [](const Kernels& k, Call& c) {
+         k.batch_norm(sizes_of(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.out[0].floats(),
+                      c.out[1].floats(), c.out[2].floats());
+     }},
+    {"batch_norm_grad",
+     {{"g", 'f', "NCS"}, {"x", 'f', "NCS"}, {"weight", 'f', "C", true}, {"means", 'f', "C"}, {"vars", 'f', "C"}},
+     {},
+     {"eps"},
+     {{"x_grad", 'f', "NCS"}, {"weight_grad", 'f', "C"}, {"bias_grad", 'f', "C"}},
+     check_elements,
+     [](const Kernels& k, Call& c) {
+         k.batch_norm_grad(sizes_of(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.in[3].floats(),
+                           c.in[4].floats(), c.out[0].floats(), c.out[1].floats(), c.out[2].floats());
+     }},
+    {"dropout",
      {{"x", 'f', "*"}},
-     {},
-     {},
+     {"key", "second_key", "threshold"},
+     {"scale"},
      {{"out", 'f', "*"}},
-     nullptr,
-     [](const Kernels& k, Call& c) { k.relu(c['*'], c.in[0].floats(), c.out[0].floats()); }},
-    {"relu_grad",
-     {{"g", 'f', "*"}, {"out", 'f', "*"}},
-     {},
-     {},
-     {{"x_grad", 'f', "*"}},
-     nullptr,
-     [](const Kernels& k, Call& c) { k.relu_grad(c['*'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats()); }},
+     check_dropout,
+     [](const Kernels& k, Call& c) {
+         k.dropout(c['*'], c.in[0].floats(), static_cast<uint32_t>(c.integer[0]), static_cast<uint32_t>(c.integer[1]),
+                   static_cast<uint32_t>(c.integer[2]), static_cast<float>(c.real[0]), c.out[0].floats());
+     }},
+    MAP(relu),
+    MAP_PAIRS(relu_grad, g, out),
+    MAP_WITH(leaky_relu, negative_slope),
+    MAP_PAIRS_WITH(leaky_relu_grad, g, x, negative_slope),
+    MAP(sigmoid),
+    MAP_PAIRS(sigmoid_grad, g, out),
+    MAP(tanh),
+    MAP_PAIRS(tanh_grad, g, out),
+    MAP_WITH(elu, alpha),
+    MAP_PAIRS_WITH(elu_grad, g, x, alpha),
+    MAP(softplus),
+    MAP_PAIRS(softplus_grad, g, x),
+    MAP(normal_cdf),
+    MAP(gelu),
+    MAP_PAIRS(gelu_grad, g, x),
 };
 
 }  // namespace tensorgraph

@@ -13,6 +13,7 @@ namespace tensorgraph {
 constexpr int MAX_ARRAYS = 8;
 constexpr int MAX_INTEGERS = 16;
 constexpr int MAX_REALS = 8;
+constexpr int MAX_OUTPUTS = 3;
 constexpr int MAX_RANK = 4;
 constexpr int64_t UNKNOWN = -1;
 constexpr int64_t LARGEST = int64_t{1} << 40;  // of any integer argument: products of a few stay below 2^63
@@ -33,7 +34,7 @@ struct Array {
 
 struct Call {
     Array in[MAX_ARRAYS];
-    Array out[2];
+    Array out[MAX_OUTPUTS];
     int64_t integer[MAX_INTEGERS] = {};
     double real[MAX_REALS] = {};
     int64_t letters[128];
@@ -50,7 +51,7 @@ struct Signature {
     ArrayArgument input[MAX_ARRAYS];
     const char* integer[MAX_INTEGERS];
     const char* real[MAX_REALS];
-    ArrayArgument output[2];
+    ArrayArgument output[MAX_OUTPUTS];
     const char* (*check)(const Call&);  // what is wrong with the arguments, nullptr if nothing
     void (*run)(const Kernels&, Call&);
     int inputs = count(input), integers = count(integer), reals = count(real), outputs = count(output);

@@ -1,0 +1,95 @@
+"""Pooling and its gradients, compiled. float32; the rest is NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgraph.kernels import reference
+from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels.reference.windows import Array
+from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
+
+_native: Any = extension
+
+ONCE = (1, 1)
+MOST_TAPS = 255  # that a byte can number
+
+
+def _settings(kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> tuple[int, ...]:
+    return (*kernel, *stride, padding[0][0], padding[1][0], *dilation)
+
+
+# --- the largest -----------------------------------------------------------------------------------------------------
+
+
+def max_pool2d(
+    x: Array, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, ceil_mode: bool
+) -> tuple[Array, Array]:
+    if x.dtype != np.float32 or kernel[0] * kernel[1] > MOST_TAPS:
+        return reference.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
+    counts = window_sizes(x.shape[2:], kernel, stride, padding, dilation, ceil_mode=ceil_mode)
+    return _native.max_pool2d(x, *counts, *_settings(kernel, stride, padding, dilation))
+
+
+def max_pool2d_grad(
+    g: Array, winners: Array, x_shape: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes
+) -> Array:
+    if g.dtype != np.float32 or winners.dtype != np.uint8:
+        return reference.max_pool2d_grad(g, winners, x_shape, kernel, stride, padding, dilation)
+    return _native.max_pool2d_grad(g, winners, *x_shape[2:], *_settings(kernel, stride, padding, dilation))
+
+
+def max_pool2d_take(x: Array, winners: Array, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Array:
+    if x.dtype != np.float32 or winners.dtype != np.uint8:
+        return reference.max_pool2d_take(x, winners, kernel, stride, padding, dilation)
+    return _native.max_pool2d_take(x, winners, *winners.shape[2:], *_settings(kernel, stride, padding, dilation))
+
+
+# --- the average -----------------------------------------------------------------------------------------------------
+
+
+def avg_pool2d(
+    x: Array, kernel: Sizes, stride: Sizes, padding: Pads, ceil_mode: bool, count_include_pad: bool
+) -> Array:
+    if x.dtype != np.float32:
+        return reference.avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad)
+    if _sees_all(x.shape, kernel, padding):
+        return adaptive_avg_pool2d(x, ONCE)
+    counts = window_sizes(x.shape[2:], kernel, stride, padding, ONCE, ceil_mode=ceil_mode)
+    ends = padding[0][1], padding[1][1]
+    return _native.avg_pool2d(x, *counts, *_settings(kernel, stride, padding, ONCE), *ends, count_include_pad)
+
+
+def avg_pool2d_grad(
+    g: Array, x_shape: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, count_include_pad: bool
+) -> Array:
+    if g.dtype != np.float32:
+        return reference.avg_pool2d_grad(g, x_shape, kernel, stride, padding, count_include_pad)
+    if _sees_all(x_shape, kernel, padding):
+        return adaptive_avg_pool2d_grad(g, x_shape)
+    ends = padding[0][1], padding[1][1]
+    settings = _settings(kernel, stride, padding, ONCE)
+    return _native.avg_pool2d_grad(g, *x_shape[2:], *settings, *ends, count_include_pad)
+
+
+def _sees_all(x_shape: Sizes, kernel: Sizes, padding: Pads) -> bool:
+    """Whether there is one window, as large as the image."""
+    return x_shape[2:] == kernel and padding == ((0, 0), (0, 0))
+
+
+# --- the average over a given number of bins -------------------------------------------------------------------------
+
+
+def adaptive_avg_pool2d(x: Array, bins: Sizes) -> Array:
+    if x.dtype != np.float32 or bins != ONCE:
+        return reference.adaptive_avg_pool2d(x, bins)
+    n, c, h, w = x.shape
+    return _native.row_means(x.reshape(n * c, h * w)).reshape(n, c, 1, 1)
+
+
+def adaptive_avg_pool2d_grad(g: Array, x_shape: Sizes) -> Array:
+    if g.dtype != np.float32 or g.shape[2:] != ONCE:
+        return reference.adaptive_avg_pool2d_grad(g, x_shape)
+    return _native.row_means_grad(g.reshape(-1), x_shape[2] * x_shape[3]).reshape(x_shape)
