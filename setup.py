@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 FOLDER = Path("tensorgraph/kernels/src")
-COMMON = ["binding", "buffers", "dispatch", "pool", "signatures"]
+COMMON = ["binding", "buffers", "dispatch", "pool", "signatures", "update_binding"]
 KERNELS = sorted(path.stem for path in FOLDER.glob("*.cpp") if path.stem not in COMMON)
 
 FLAGS = "-std=c++20 -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fvisibility=hidden -pthread".split()

@@ -3,7 +3,7 @@
 A kernel trusts its caller. The operations have checked types and shapes and resolved the user's spellings with
 `kernels.shapes` before: sizes come as one number for each spatial axis, paddings as ((top, bottom), (left, right)). A
 kernel takes arrays of any memory layout, float32 or float64, writes to none of them, and returns fresh ones of the
-same type in C order.
+same type in C order; only the steps of the optimizers, `sgd` and `adam`, work in place.
 
 Every kernel exists twice: in `reference`, in NumPy, to be read; and in `native`, compiled, with the same signature.
 This file is the one switch: what it imports is what runs.
@@ -13,6 +13,7 @@ from tensorgraph.kernels._choice import extension
 
 if extension is None:
     from tensorgraph.kernels.reference import (
+        adam,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_grad,
         add,
@@ -21,6 +22,7 @@ if extension is None:
         batch_norm,
         batch_norm_grad,
         channel_sums,
+        column_sums,
         conv2d,
         conv2d_input_grad,
         conv2d_weight_grad,
@@ -32,14 +34,23 @@ if extension is None:
         gelu_grad,
         leaky_relu,
         leaky_relu_grad,
+        linear,
+        log_softmax,
+        log_softmax_grad,
+        matmul,
         max_pool2d,
         max_pool2d_grad,
         max_pool2d_take,
         normal_cdf,
         relu,
         relu_grad,
+        sgd,
         sigmoid,
         sigmoid_grad,
+        softmax,
+        softmax_cross_entropy,
+        softmax_cross_entropy_grad,
+        softmax_grad,
         softplus,
         softplus_grad,
         tanh,
@@ -48,6 +59,7 @@ if extension is None:
     )
 else:
     from tensorgraph.kernels.native import (
+        adam,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_grad,
         add,
@@ -56,6 +68,7 @@ else:
         batch_norm,
         batch_norm_grad,
         channel_sums,
+        column_sums,
         conv2d,
         conv2d_input_grad,
         conv2d_weight_grad,
@@ -67,14 +80,23 @@ else:
         gelu_grad,
         leaky_relu,
         leaky_relu_grad,
+        linear,
+        log_softmax,
+        log_softmax_grad,
+        matmul,
         max_pool2d,
         max_pool2d_grad,
         max_pool2d_take,
         normal_cdf,
         relu,
         relu_grad,
+        sgd,
         sigmoid,
         sigmoid_grad,
+        softmax,
+        softmax_cross_entropy,
+        softmax_cross_entropy_grad,
+        softmax_grad,
         softplus,
         softplus_grad,
         tanh,
@@ -83,6 +105,7 @@ else:
     )
 
 __all__ = [
+    "adam",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_grad",
     "add",
@@ -91,6 +114,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "channel_sums",
+    "column_sums",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
@@ -102,14 +126,23 @@ __all__ = [
     "gelu_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "linear",
+    "log_softmax",
+    "log_softmax_grad",
+    "matmul",
     "max_pool2d",
     "max_pool2d_grad",
     "max_pool2d_take",
     "normal_cdf",
     "relu",
     "relu_grad",
+    "sgd",
     "sigmoid",
     "sigmoid_grad",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_grad",
+    "softmax_grad",
     "softplus",
     "softplus_grad",
     "tanh",

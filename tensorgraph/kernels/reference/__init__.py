@@ -18,6 +18,7 @@ from tensorgraph.kernels.reference.activations import (
     tanh_grad,
 )
 from tensorgraph.kernels.reference.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from tensorgraph.kernels.reference.linear import column_sums, linear, matmul
 from tensorgraph.kernels.reference.norm import add, batch_norm, batch_norm_grad, channel_sums, dropout
 from tensorgraph.kernels.reference.pool import (
     adaptive_avg_pool2d,
@@ -28,9 +29,19 @@ from tensorgraph.kernels.reference.pool import (
     max_pool2d_grad,
     max_pool2d_take,
 )
+from tensorgraph.kernels.reference.softmax import (
+    log_softmax,
+    log_softmax_grad,
+    softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_grad,
+    softmax_grad,
+)
+from tensorgraph.kernels.reference.update import adam, sgd
 from tensorgraph.kernels.reference.windows import fold, unfold
 
 __all__ = [
+    "adam",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_grad",
     "add",
@@ -39,6 +50,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "channel_sums",
+    "column_sums",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
@@ -50,14 +62,23 @@ __all__ = [
     "gelu_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "linear",
+    "log_softmax",
+    "log_softmax_grad",
+    "matmul",
     "max_pool2d",
     "max_pool2d_grad",
     "max_pool2d_take",
     "normal_cdf",
     "relu",
     "relu_grad",
+    "sgd",
     "sigmoid",
     "sigmoid_grad",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_grad",
+    "softmax_grad",
     "softplus",
     "softplus_grad",
     "tanh",

@@ -1,9 +1,6 @@
-// The one file that knows Python. It checks what comes in, makes what goes out, and does no arithmetic on values.
-#define PY_SSIZE_T_CLEAN
-#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
-#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
-#include <Python.h>
-#include <numpy/arrayobject.h>
+// The module and the calls of its kernels: checks what comes in, makes what goes out, does no arithmetic on values.
+#define TENSORGRAPH_BINDING
+#include "binding.h"
 
 #include <cstring>
 #include <limits>
@@ -268,6 +265,8 @@ PyMODINIT_FUNC PyInit__native() {
     import_array();
     add_kernels<0>();
     PyMethodDef* next = methods + KERNEL_COUNT;
+    *next++ = {"sgd", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_sgd)), METH_FASTCALL, nullptr};
+    *next++ = {"adam", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_adam)), METH_FASTCALL, nullptr};
     *next++ = {"num_threads", py_num_threads, METH_NOARGS, nullptr};
     *next++ = {"set_num_threads", py_set_num_threads, METH_O, nullptr};
     *next++ = {"isa", py_isa, METH_NOARGS, nullptr};

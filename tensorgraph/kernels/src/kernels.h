@@ -34,6 +34,22 @@ struct BatchNorm {
 // `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
 
 enum Activation : int64_t { NONE, RELU };
+enum Reduction : int64_t { EACH, SUM, MEAN };
+
+// A parameter that an optimizer changes. Its state: the running sum of SGD, or the two means of Adam.
+struct Piece {
+    int64_t size;
+    float* value;
+    const float* gradient;
+    float* state[2];
+};
+struct SgdOptions {
+    float lr, momentum, share, weight_decay;  // share: of the gradient in the running sum
+    bool nesterov, fresh;                     // fresh: the running sum starts now
+};
+struct AdamOptions {
+    float lr, share1, beta2, share2, root_scale, eps, weight_decay, shrink;  // the corrections for t in lr, root_scale
+};
 
 #define TENSORGRAPH_KERNELS(KERNEL)                                                                                    \
     KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out,                      \
@@ -77,11 +93,30 @@ enum Activation : int64_t { NONE, RELU };
     KERNEL(softplus_grad, (int64_t n, const float* g, const float* x, float* x_grad))                                  \
     KERNEL(normal_cdf, (int64_t n, const float* x, float* out))                                                        \
     KERNEL(gelu, (int64_t n, const float* x, float* out))                                                              \
-    KERNEL(gelu_grad, (int64_t n, const float* g, const float* x, float* x_grad))
+    KERNEL(gelu_grad, (int64_t n, const float* g, const float* x, float* x_grad))\
+    KERNEL(linear, (int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,       \
+                    Activation act))                                                                                   \
+    KERNEL(matmul, (int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out))                      \
+    KERNEL(matmul_tn, (int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out))                   \
+    KERNEL(column_sums, (int64_t n, int64_t f, const float* x, float* out))                                            \
+    KERNEL(softmax, (int64_t n, int64_t c, const float* x, float* out))                                                \
+    KERNEL(softmax_grad, (int64_t n, int64_t c, const float* g, const float* out, float* x_grad))                      \
+    KERNEL(log_softmax, (int64_t n, int64_t c, const float* x, float* out))                                            \
+    KERNEL(log_softmax_grad, (int64_t n, int64_t c, const float* g, const float* out, float* x_grad))                  \
+    KERNEL(softmax_cross_entropy, (int64_t n, int64_t c, const float* logits, const int64_t* target, float* out,       \
+                                   float* probabilities, Reduction reduction))                                         \
+    KERNEL(softmax_cross_entropy_grad, (int64_t n, int64_t c, const float* g, const float* probabilities,              \
+                                        const int64_t* target, float* logits_grad, Reduction reduction))
+
+// What works in place, on lists of arrays; update_binding.cpp checks their arguments.
+#define TENSORGRAPH_UPDATES(KERNEL)                                                                                    \
+    KERNEL(sgd, (const Piece* pieces, int64_t count, const SgdOptions& options))                                       \
+    KERNEL(adam, (const Piece* pieces, int64_t count, const AdamOptions& options))
 
 struct Kernels {
 #define KERNEL(name, arguments) void (*name) arguments;
     TENSORGRAPH_KERNELS(KERNEL)
+    TENSORGRAPH_UPDATES(KERNEL)
 #undef KERNEL
 };
 

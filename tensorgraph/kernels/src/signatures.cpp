@@ -96,6 +96,19 @@ const char* check_dropout(const Call& c) {
     return nullptr;
 }
 
+// --- cross-entropy -------------------------------------------------------------------------------------------------------
+
+// N rows of C logits; L losses: N of them, or one.
+const char* check_cross_entropy(const Call& c, const Array& target) {
+    const int64_t reduction = c.integer[1];
+    if (reduction < EACH || reduction > MEAN) return "reduction must be 0, 1 or 2";
+    if (c['L'] != (reduction == EACH ? c['N'] : 1)) return "L must be N, or 1 for a reduction";
+    for (int64_t i = 0; i < c['N']; ++i) {
+        if (target.integers()[i] < 0 || target.integers()[i] >= c['C']) return "a class is out of range";
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 extern const Signature signatures[KERNEL_COUNT] = {
@@ -263,6 +276,93 @@ extern const Signature signatures[KERNEL_COUNT] = {
     MAP(normal_cdf),
     MAP(gelu),
     MAP_PAIRS(gelu_grad, g, x),
+    {"linear",
+     {{"x", 'f', "NK"}, {"w", 'f', "FK"}, {"b", 'f', "F", true}},
+     {"act"},
+     {},
+     {{"out", 'f', "NF"}},
+     nullptr,
+     [](const Kernels& k, Call& c) {
+         k.linear(c['N'], c['F'], c['K'], c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.out[0].floats(),
+                  static_cast<Activation>(c.integer[0]));
+     }},
+    {"matmul",
+     {{"x", 'f', "MK"}, {"y", 'f', "KN"}},
+     {},
+     {},
+     {{"out", 'f', "MN"}},
+     nullptr,
+     [](const Kernels& k, Call& c) {
+         k.matmul(c['M'], c['N'], c['K'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
+     }},
+    {"matmul_tn",
+     {{"x", 'f', "KM"}, {"y", 'f', "KN"}},
+     {},
+     {},
+     {{"out", 'f', "MN"}},
+     nullptr,
+     [](const Kernels& k, Call& c) {
+         k.matmul_tn(c['M'], c['N'], c['K'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
+     }},
+    {"column_sums",
+     {{"x", 'f', "NF"}},
+     {},
+     {},
+     {{"out", 'f', "F"}},
+     nullptr,
+     [](const Kernels& k, Call& c) { k.column_sums(c['N'], c['F'], c.in[0].floats(), c.out[0].floats()); }},
+    {"softmax",
+     {{"x", 'f', "NC"}},
+     {},
+     {},
+     {{"out", 'f', "NC"}},
+     nullptr,
+     [](const Kernels& k, Call& c) { k.softmax(c['N'], c['C'], c.in[0].floats(), c.out[0].floats()); }},
+    {"softmax_grad",
+     {{"g", 'f', "NC"}, {"out", 'f', "NC"}},
+     {},
+     {},
+     {{"x_grad", 'f', "NC"}},
+     nullptr,
+     [](const Kernels& k, Call& c) {
+         k.softmax_grad(c['N'], c['C'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
+     }},
+    {"log_softmax",
+     {{"x", 'f', "NC"}},
+     {},
+     {},
+     {{"out", 'f', "NC"}},
+     nullptr,
+     [](const Kernels& k, Call& c) { k.log_softmax(c['N'], c['C'], c.in[0].floats(), c.out[0].floats()); }},
+    {"log_softmax_grad",
+     {{"g", 'f', "NC"}, {"out", 'f', "NC"}},
+     {},
+     {},
+     {{"x_grad", 'f', "NC"}},
+     nullptr,
+     [](const Kernels& k, Call& c) {
+         k.log_softmax_grad(c['N'], c['C'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
+     }},
+    {"softmax_cross_entropy",
+     {{"logits", 'f', "NC"}, {"target", 'i', "N"}},
+     {"L", "reduction"},
+     {},
+     {{"out", 'f', "L"}, {"probabilities", 'f', "NC"}},
+     [](const Call& c) { return check_cross_entropy(c, c.in[1]); },
+     [](const Kernels& k, Call& c) {
+         k.softmax_cross_entropy(c['N'], c['C'], c.in[0].floats(), c.in[1].integers(), c.out[0].floats(),
+                                 c.out[1].floats(), static_cast<Reduction>(c.integer[1]));
+     }},
+    {"softmax_cross_entropy_grad",
+     {{"g", 'f', "L"}, {"probabilities", 'f', "NC"}, {"target", 'i', "N"}},
+     {"L", "reduction"},
+     {},
+     {{"logits_grad", 'f', "NC"}},
+     [](const Call& c) { return check_cross_entropy(c, c.in[2]); },
+     [](const Kernels& k, Call& c) {
+         k.softmax_cross_entropy_grad(c['N'], c['C'], c.in[0].floats(), c.in[1].floats(), c.in[2].integers(),
+                                      c.out[0].floats(), static_cast<Reduction>(c.integer[1]));
+     }},
 };
 
 }  // namespace tensorgraph

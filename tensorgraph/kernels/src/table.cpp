@@ -7,11 +7,13 @@ namespace TENSORGRAPH_ISA {
 
 #define KERNEL(name, arguments) void name arguments;
 TENSORGRAPH_KERNELS(KERNEL)
+TENSORGRAPH_UPDATES(KERNEL)
 #undef KERNEL
 
 extern const Kernels kernels = {
 #define KERNEL(name, arguments) name,
     TENSORGRAPH_KERNELS(KERNEL)
+    TENSORGRAPH_UPDATES(KERNEL)
 #undef KERNEL
 };
 
