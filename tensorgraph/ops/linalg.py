@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph import kernels
 from tensorgraph._broadcast import sum_to
 from tensorgraph._context import located
 from tensorgraph._primitive import primitive
@@ -46,7 +47,7 @@ def matmul(x: Array, y: Array, /) -> Array:
             f"needs at least one axis on both sides, got x of shape {np.shape(x)} and y of shape {np.shape(y)}; use *"
         )
     try:
-        return np.matmul(x, y)
+        return kernels.matmul(x, y) if type(x) is type(y) is np.ndarray else np.matmul(x, y)
     except ValueError:
         raise ShapeError(f"x of shape {np.shape(x)} and y of shape {np.shape(y)} do not fit: {_misfit(x, y)}") from None
 
@@ -143,8 +144,7 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
         )
     if b is not None and b.shape != (outputs,):
         raise ShapeError(f"b must have shape ({outputs},) like the rows of w of shape {w.shape}, got {b.shape}")
-    product = np.matmul(x, w.T)
-    return product if b is None else product + b
+    return kernels.linear(x, w, b)
 
 
 def _flat(x: Any) -> Any:
@@ -152,10 +152,19 @@ def _flat(x: Any) -> Any:
     return x.reshape((math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim != 2 else x
 
 
+def _product(x: Any, y: Any) -> Any:
+    """x y of matrices; of arrays, without the way through the tape."""
+    return kernels.matmul(x, y) if type(x) is type(y) is np.ndarray else matmul(x, y)
+
+
+def _column_sums(x: Any) -> Any:
+    return kernels.column_sums(x) if type(x) is np.ndarray else x.sum(axis=0)
+
+
 linear.vjp(
-    x=lambda g, out, x, w, b: matmul(g, w),
-    w=lambda g, out, x, w, b: matmul(_flat(g).T, _flat(x)),
-    b=lambda g, out, x, w, b: _flat(g).sum(axis=0),
+    x=lambda g, out, x, w, b: _product(_flat(g), w).reshape(x.shape),
+    w=lambda g, out, x, w, b: _product(_flat(g).T, _flat(x)),
+    b=lambda g, out, x, w, b: _column_sums(_flat(g)),
 )
 
 

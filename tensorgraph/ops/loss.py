@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph import kernels
 from tensorgraph._context import located
 from tensorgraph._primitive import elementwise, primitive
 from tensorgraph._tape import Array, Traced
@@ -31,8 +32,8 @@ def _reduced(losses: Any, reduction: str) -> Any:
 # --- class targets ---------------------------------------------------------------------------------------------------
 
 
-@primitive(gate="function")
-def softmax_cross_entropy(logits: Array, target: Array, *, reduction: str = "mean") -> Array:
+@primitive(gate="function", saves=("probabilities",))
+def softmax_cross_entropy(logits: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Array | None]:
     """-log(softmax(logits)[target]), the softmax and the cross-entropy in one. d/dlogits = softmax(logits) - target.
 
     Arguments:
@@ -55,12 +56,14 @@ def softmax_cross_entropy(logits: Array, target: Array, *, reduction: str = "mea
     """
     _check_reduction(reduction)
     target = _checked_target(logits, target)
-    scores = log_softmax.forward(logits)
-    if target.shape == np.shape(logits):
-        losses = -np.sum(target * scores, axis=-1).astype(scores.dtype)
-    else:
-        losses = -np.take_along_axis(scores, target[..., None], axis=-1)[..., 0]
-    return _reduced(losses, reduction)
+    if target.shape == logits.shape:
+        losses: Any = -np.sum(target * kernels.log_softmax(logits, -1), axis=-1).astype(logits.dtype)
+        return _reduced(losses, reduction), None
+    try:
+        return kernels.softmax_cross_entropy(logits, target, reduction)
+    except ValueError:
+        _check_range(target, logits.shape[-1])
+        raise
 
 
 def _checked_target(logits: Array, target: Any) -> Array:
@@ -72,7 +75,8 @@ def _checked_target(logits: Array, target: Any) -> Array:
         raise TypeError(f'logits must be floats, got {logits.dtype}; convert them with logits.astype("float32")')
     if target.shape == shape and target.dtype.kind == "f":
         return _checked_shares(target)
-    return _checked_classes(target, shape)
+    _check_classes(target, shape)
+    return target
 
 
 def _checked_shares(target: Array) -> Array:
@@ -87,8 +91,8 @@ def _checked_shares(target: Array) -> Array:
     return target
 
 
-def _checked_classes(target: Array, shape: tuple[int, ...]) -> Array:
-    """Class numbers for scores of the given shape (N, C) or (C,)."""
+def _check_classes(target: Array, shape: tuple[int, ...]) -> None:
+    """Raise unless the target holds one integer for each row of scores of the given shape (N, C) or (C,)."""
     if target.shape != shape[:-1]:
         fix = ""
         if target.shape == (*shape[:-1], 1):
@@ -103,12 +107,18 @@ def _checked_classes(target: Array, shape: tuple[int, ...]) -> Array:
         raise TypeError(
             f'target must hold integer class numbers, got {target.dtype}; convert it with target.astype("int64")'
         )
-    if target.size and not (target.min() >= 0 and target.max() < shape[-1]):
-        raise ValueError(f"target must hold classes in 0..{shape[-1] - 1}, got {target.min()}..{target.max()}")
-    return target
 
 
-def _cross_entropy_logits(g: Any, out: Any, logits: Any, target: Any, *, reduction: str = "mean") -> Any:
+def _check_range(target: Array, classes: int) -> None:
+    if target.size and not (target.min() >= 0 and target.max() < classes):
+        raise ValueError(f"target must hold classes in 0..{classes - 1}, got {target.min()}..{target.max()}")
+
+
+def _logits_rule(
+    g: Any, out: Any, logits: Any, target: Any, *, probabilities: Array | None, reduction: str = "mean"
+) -> Any:
+    if probabilities is not None and type(g) is np.ndarray:
+        return kernels.softmax_cross_entropy_grad(g, probabilities, np.asarray(target), reduction)
     if np.shape(target) == logits.shape:
         d = softmax(logits) * sum(target, axis=-1, keepdims=True) - target
     else:
@@ -123,10 +133,11 @@ def _per_row(g: Any, logits: Any, reduction: str) -> Any:
     return expand_dims(g, -1) if reduction == "none" else g
 
 
-softmax_cross_entropy.vjp(
-    logits=_cross_entropy_logits,
-    target=lambda g, out, logits, target, *, reduction="mean": -log_softmax(logits) * _per_row(g, logits, reduction),
-)
+def _target_rule(g: Any, out: Any, logits: Any, target: Any, *, reduction: str = "mean", **saved: Any) -> Any:
+    return -log_softmax(logits) * _per_row(g, logits, reduction)
+
+
+softmax_cross_entropy.vjp(logits=_logits_rule, target=_target_rule)
 
 
 def nll_loss(log_probs: Any, target: Any, *, reduction: str = "mean") -> Any:
@@ -150,7 +161,9 @@ def nll_loss(log_probs: Any, target: Any, *, reduction: str = "mean") -> Any:
         _check_reduction(reduction)
         if np.ndim(log_probs) != 2:
             raise ShapeError(f"log_probs must have shape (N, C), got {np.shape(log_probs)}")
-        classes = _checked_classes(classes, np.shape(log_probs))
+        classes = np.asarray(classes)
+        _check_classes(classes, np.shape(log_probs))
+        _check_range(classes, np.shape(log_probs)[-1])
     except (ValueError, TypeError) as error:
         raise located(type(error), "nll_loss", error) from None
     picked = getitem(log_probs, index=(np.arange(len(classes)), classes.copy()))

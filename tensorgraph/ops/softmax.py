@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from tensorgraph import kernels
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array
 from tensorgraph.ops.reduce import Axis, as_floats, put_back, reduced_axes, sum
@@ -42,11 +45,16 @@ def softmax(x: Array, /, axis: Axis = -1) -> Array:
 
     Source: course, worked example W8.
     """
-    powers = np.exp(_below_peak(as_floats(x), axis))
-    return powers / np.sum(powers, axis=axis, keepdims=True)
+    return kernels.softmax(as_floats(x), axis)
 
 
-softmax.vjp(x=lambda g, out, x, axis=-1: out * (g - sum(g * out, axis=axis, keepdims=True)))
+def _softmax_rule(g: Any, out: Any, x: Any, axis: Axis = -1) -> Any:
+    if type(g) is np.ndarray:
+        return kernels.softmax_grad(g, out, axis)
+    return out * (g - sum(g * out, axis=axis, keepdims=True))
+
+
+softmax.vjp(x=_softmax_rule)
 
 
 @primitive(gate="function")
@@ -58,15 +66,13 @@ def log_softmax(x: Array, /, axis: Axis = -1) -> Array:
         >>> tg.log_softmax(tg.tensor([0.0, 1e30]))
         tensor([-1.e+30,  0.e+00])
     """
-    shifted = _below_peak(as_floats(x), axis)
-    with np.errstate(divide="ignore"):  # log 0 = -inf where the axis is empty
-        return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return kernels.log_softmax(as_floats(x), axis)
 
 
-log_softmax.vjp(x=lambda g, out, x, axis=-1: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))
+def _log_softmax_rule(g: Any, out: Any, x: Any, axis: Axis = -1) -> Any:
+    if type(g) is np.ndarray:
+        return kernels.log_softmax_grad(g, out, axis)
+    return g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True)
 
 
-def _below_peak(x: Array, axis: Axis) -> Array:
-    """x less its largest element along the axes: at most 0. NaN where that is infinite: no such distribution."""
-    with np.errstate(invalid="ignore"):
-        return x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+log_softmax.vjp(x=_log_softmax_rule)
