@@ -1,6 +1,6 @@
 """tensorgraph: a define-by-run autodiff tensor framework to read, see and check every gradient."""
 
-from tensorgraph import extend, hooks
+from tensorgraph import extend, hooks, updates
 from tensorgraph._context import current_scope, enable_grad, is_grad_enabled, no_grad, record, scope
 from tensorgraph.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tensorgraph.config import empty_cache, get_num_threads, set_num_threads, show_config, winograd
@@ -226,6 +226,7 @@ __all__ = [
     "tensor",
     "transpose",
     "unfold",
+    "updates",
     "value_and_grad",
     "var",
     "vjp",

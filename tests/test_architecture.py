@@ -19,7 +19,7 @@ LAYERS = """
 nn
 tensorgraph/__init__.py
 extend
-autodiff, creation
+autodiff, creation, updates
 tensor
 _methods, _protocols
 ops

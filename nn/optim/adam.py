@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+import tensorgraph as tg
 from nn._checks import number
-from nn.optim.optimizer import Array, Optimizer
+from nn.optim.optimizer import Optimizer
 
 
 class Adam(Optimizer):
@@ -57,18 +57,17 @@ class Adam(Optimizer):
             "weight_decay": number(self, "weight_decay", options["weight_decay"], 0.0),
         }
 
-    def _update(self, value: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
-        g = gradient
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * value
-        if not state:
-            state.update(step=0, exp_avg=np.zeros_like(value), exp_avg_sq=np.zeros_like(value))
-        state["step"] += 1
-        (beta1, beta2), t, m, v = group["betas"], state["step"], state["exp_avg"], state["exp_avg_sq"]
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * g * g
-        root = np.sqrt(v)
-        root /= math.sqrt(1 - beta2**t)
-        root += group["eps"]
-        value -= group["lr"] / (1 - beta1**t) * m / root
+    def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
+        options = {name: value for name, value in group.items() if name != "params"}
+        by_age: dict[int, list[Any]] = {}  # parameters without a gradient now and then are younger than the others
+        for p in params:
+            if not self.state.get(p):
+                zeros = np.zeros(p.shape, p.dtype)
+                self.state[p] = {"step": 0, "exp_avg": zeros, "exp_avg_sq": zeros.copy()}
+            by_age.setdefault(self.state[p]["step"], []).append(p)
+        for age, same in by_age.items():
+            states = [self.state[p] for p in same]
+            means, squares = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
+            tg.updates.adam(same, means, squares, step=age + 1, **options)
+            for state in states:
+                state["step"] = age + 1

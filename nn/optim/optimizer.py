@@ -48,6 +48,11 @@ class Optimizer:
         """Change the value of one parameter in place."""
         raise NotImplementedError(f"{self._name}: define _update(self, value, gradient, state, group)")
 
+    def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
+        """Change the parameters of a group, which have gradients; a rule that can do it in one call says so here."""
+        for p in params:  # `p.data` is p's own array: it is copied first if a graph still needs it
+            self._update(p.data, p.grad.data, self.state.setdefault(p, {}), group)
+
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with options of their own; options not given are the optimizer's.
 
@@ -97,9 +102,7 @@ class Optimizer:
     def step(self) -> None:
         """Change every parameter that has a gradient."""
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:  # `p.data` is p's own array: it is copied first if a graph still needs it
-                    self._update(p.data, p.grad.data, self.state.setdefault(p, {}), group)
+            self._update_all([p for p in group["params"] if p.grad is not None], group)
 
     # --- saving ---
 

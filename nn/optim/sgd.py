@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+import tensorgraph as tg
 from nn._checks import number
-from nn.optim.optimizer import Array, Optimizer
+from nn.optim.optimizer import Optimizer
 
 
 class SGD(Optimizer):
@@ -69,17 +70,21 @@ class SGD(Optimizer):
             )
         return checked
 
-    def _update(self, value: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
-        momentum = group["momentum"]
-        d = gradient
-        if group["weight_decay"]:
-            d = d + group["weight_decay"] * value
-        if momentum:
-            v = state.get("momentum_buffer")
+    def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
+        options = {name: value for name, value in group.items() if name != "params"}
+        if not options["momentum"]:
+            tg.updates.sgd(params, **options)
+            return
+        known, fresh, sums = [], [], []
+        for p in params:
+            v = self.state[p].get("momentum_buffer") if p in self.state else None
             if v is None:
-                v = state["momentum_buffer"] = np.array(d)
+                fresh.append(p)
             else:
-                v *= momentum
-                v += (1 - group["dampening"]) * d
-            d = d + momentum * v if group["nesterov"] else v
-        value -= group["lr"] * d
+                known.append(p)
+                sums.append(v)
+        tg.updates.sgd(known, sums, **options)
+        if fresh:
+            sums = [np.empty(p.shape, p.dtype) for p in fresh]
+            tg.updates.sgd(fresh, sums, **options, fresh=True)
+            self.state.update((p, {"momentum_buffer": v}) for p, v in zip(fresh, sums, strict=True))

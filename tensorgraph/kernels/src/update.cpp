@@ -1,4 +1,7 @@
 // The steps of the optimizers, in place, over all parameters as if they were one long array that the threads share.
+//
+// The ends of ranges go through the same lines as the rest, in vectors with fewer numbers: the compiler may round other
+// lines differently, and then results would depend on where the threads' ranges end.
 #include "kernels.h"
 #include "pool.h"
 #include "simd.h"
@@ -23,34 +26,51 @@ void over_all(const Piece* pieces, int64_t count, F f) {
     });
 }
 
+inline Vec get(const float* p, int64_t count) { return count < LANES ? load_part(p, static_cast<int>(count)) : load(p); }
+inline void put(float* p, Vec v, int64_t count) {
+    count < LANES ? store_part(p, v, static_cast<int>(count)) : store(p, v);
+}
+
+inline Vec square_root(Vec v) {
+    float x[LANES];
+    store(x, v);
+    for (float& number : x) number = __builtin_sqrtf(number);
+    return load(x);
+}
+
 }  // namespace
 
 void sgd(const Piece* pieces, int64_t count, const SgdOptions& o) {
     over_all(pieces, count, [=](const Piece& p, int64_t begin, int64_t end) {
-        float *value = p.value, *v = p.state[0];
-        for (int64_t i = begin; i < end; ++i) {
-            float d = p.gradient[i];
-            if (o.weight_decay != 0) d += o.weight_decay * value[i];
+        for (int64_t i = begin; i < end; i += LANES) {
+            const int64_t size = end - i;
+            const Vec value = get(p.value + i, size);
+            Vec d = get(p.gradient + i, size);
+            if (o.weight_decay != 0) d += o.weight_decay * value;
             if (o.momentum != 0) {
-                v[i] = o.fresh ? d : o.momentum * v[i] + o.share * d;
-                d = o.nesterov ? d + o.momentum * v[i] : v[i];
+                float* const sum = p.state[0] + i;
+                const Vec v = o.fresh ? d : o.momentum * get(sum, size) + o.share * d;
+                put(sum, v, size);
+                d = o.nesterov ? d + o.momentum * v : v;
             }
-            value[i] -= o.lr * d;
+            put(p.value + i, value - o.lr * d, size);
         }
     });
 }
 
 void adam(const Piece* pieces, int64_t count, const AdamOptions& o) {
     over_all(pieces, count, [=](const Piece& p, int64_t begin, int64_t end) {
-        float *value = p.value, *mean = p.state[0], *square = p.state[1];
-        for (int64_t i = begin; i < end; ++i) {
-            float g = p.gradient[i];
-            if (o.weight_decay != 0) g += o.weight_decay * value[i];
-            const float m = mean[i] + o.share1 * (g - mean[i]);
-            const float v = o.beta2 * square[i] + o.share2 * g * g;
-            mean[i] = m;
-            square[i] = v;
-            value[i] = o.shrink * value[i] - o.lr * m / (__builtin_sqrtf(v) * o.root_scale + o.eps);
+        for (int64_t i = begin; i < end; i += LANES) {
+            const int64_t size = end - i;
+            float *const mean = p.state[0] + i, *const square = p.state[1] + i;
+            const Vec value = get(p.value + i, size);
+            Vec g = get(p.gradient + i, size), m = get(mean, size);
+            if (o.weight_decay != 0) g += o.weight_decay * value;
+            m += o.share1 * (g - m);
+            const Vec v = o.beta2 * get(square, size) + o.share2 * g * g;
+            put(mean, m, size);
+            put(square, v, size);
+            put(p.value + i, o.shrink * value - o.lr * m / (square_root(v) * o.root_scale + o.eps), size);
         }
     });
 }
