@@ -70,12 +70,11 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
-        with self._scope():
-            return self.forward(*args, **kwargs)
+        return tg.scope.call(_Place(self, tg.current_scope()), self.forward, *args, **kwargs)
 
-    def _scope(self) -> tg.scope:
-        """The layer that is running, for what is recorded and for errors."""
-        return tg.scope(_Place(self, tg.current_scope()))
+    def _run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run something else than `forward` as this module."""
+        return tg.scope.call(_Place(self, tg.current_scope()), function, *args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
