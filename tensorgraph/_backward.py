@@ -11,7 +11,7 @@ import numpy as np
 
 from tensorgraph import hooks, kernels
 from tensorgraph._broadcast import sum_to
-from tensorgraph._context import enable_grad
+from tensorgraph._context import current, enable_grad
 from tensorgraph._primitive import Rule, astype
 from tensorgraph._tape import Node, Traced, count_uses, topological_order
 from tensorgraph.errors import GradError
@@ -42,13 +42,15 @@ def walk(
         GradError: the graph was freed before, or a rule is missing or returned something impossible. Nothing has
             changed then: the graph is freed only after the last rule has run.
     """
+    if not current().recording:  # the rules record what they do on tensors, nothing on arrays
+        with enable_grad():
+            return walk(seeds, wanted=wanted, retain_graph=retain_graph, create_graph=create_graph)
     uses = count_uses(seeds, wanted or ())
     needed = None if wanted is None else _leading_to(wanted, topological_order(seeds, wanted))
     pending = dict(seeds)
     found: dict[Node, Any] = {}
     order = [node for node, count in uses.items() if count == 0]
-    # The rules record what they do on tensors, nothing on arrays. Infinite gradients, as of sqrt at 0, are no surprise.
-    with enable_grad(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # infinite gradients, as of sqrt at 0, are no surprise
         for node in order:  # grows while it runs: a node joins when all its uses have sent their gradients
             g = pending.pop(node, None)
             parents = node.parents

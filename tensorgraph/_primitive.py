@@ -116,24 +116,28 @@ class Primitive:
         arrays: list[Any] = []
         parents: list[Node | None] = []
         beside: Traced | None = None
-        track = False
+        track = mixed = False
         for arg in args:
             if isinstance(arg, Traced):
                 beside = arg
                 node = arg._node
                 parents.append(node)
-                track = track or node is not None
+                if node is not None:
+                    track = True
                 arrays.append(keepable(arg) if arg._exposed else arg._array)
             else:
+                mixed = True
                 parents.append(None)
                 arrays.append(arg)
         if beside is None:
             arrays = [plain(arg, alone=len(args) == 1) for arg in args]
         else:
-            for i, arg in enumerate(args):
-                if not isinstance(arg, Traced):
-                    arrays[i] = self._own(i, arg, beside)
-            options = {name: frozen(value) for name, value in options.items()}
+            if mixed:
+                for i, arg in enumerate(args):
+                    if not isinstance(arg, Traced):
+                        arrays[i] = self._own(i, arg, beside)
+            if options:
+                options = {name: frozen(value) for name, value in options.items()}
         out = self._compute(args, arrays, options)
         if self.saves:
             out, *saved = out
@@ -219,10 +223,12 @@ class Elementwise(Primitive):
     promotes = True
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return super().__call__(*(_promoted(args) if self.promotes and len(args) > 1 else args), **options)
+        return Primitive.__call__(self, *(_promoted(args) if self.promotes and len(args) > 1 else args), **options)
 
     def _compute(self, args: Any, arrays: list[Any], options: dict[str, Any]) -> Any:
-        out = super()._compute(args, arrays, options)
+        out = Primitive._compute(self, args, arrays, options)
+        if type(out) is type(arrays[0]) is np.ndarray and out.dtype is arrays[0].dtype:
+            return out  # the most frequent case
         if self.promotes and np.asarray(out).dtype.kind == "f":
             kinds = {array.dtype.kind for array in arrays if isinstance(array, np.ndarray)}
             if kinds and "f" not in kinds:  # NumPy goes from small integers to float16 and from large ones to float64

@@ -47,7 +47,7 @@ def seed_gradient(output: Tensor, gradient: Any, op: str) -> Tensor:
                 f"the output has shape {output.shape}, which is not a scalar; reduce it with .sum() or .mean(), "
                 "or give the upstream gradient",
             )
-        return Tensor._wrap(np.ones(output.shape, output.dtype))
+        return Tensor._wrap(np.array(1, output.dtype).reshape(output.shape))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)
     if seed.shape != output.shape:
         raise located(ShapeError, op, f"gradient has shape {seed.shape}, the output has shape {output.shape}")

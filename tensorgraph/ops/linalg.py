@@ -128,6 +128,15 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
     Source: PyTorch's torch.nn.functional.linear.
     """
+    if type(x) is type(w) is np.ndarray and x.ndim == 2 == w.ndim and x.shape[1] == w.shape[1]:
+        known = x.dtype is w.dtype and x.dtype.kind == "f"
+        if known and (b is None or (type(b) is np.ndarray and b.dtype is x.dtype and b.shape == w.shape[:1])):
+            return kernels.linear(x, w, b)  # the most frequent case, in few steps
+    _check_linear(x, w, b)
+    return kernels.linear(x, w, b)
+
+
+def _check_linear(x: Any, w: Any, b: Any) -> None:
     for name, array in (("x", x), ("w", w), ("b", x if b is None else b)):
         check_floats(name, array)
         check_same_type(name, array, x)
@@ -144,7 +153,6 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
         )
     if b is not None and b.shape != (outputs,):
         raise ShapeError(f"b must have shape ({outputs},) like the rows of w of shape {w.shape}, got {b.shape}")
-    return kernels.linear(x, w, b)
 
 
 def _flat(x: Any) -> Any:

@@ -180,7 +180,7 @@ void multiply_part(const Product& p, Range m, Range n, float* packed_a, float* p
 
 int threads_for(int64_t m, int64_t n, int64_t k) {
     const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-    return work < 150000.0 ? 1 : num_threads();
+    return work < 500000.0 ? 1 : num_threads();
 }
 
 void multiply(const Product& p) {
