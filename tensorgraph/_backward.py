@@ -80,7 +80,9 @@ def walk(
 
 def _sum(x: Any, y: Any) -> Any:
     """The copy gate: gradients from several uses are added."""
-    total = kernels.add(x, y) if type(x) is type(y) is ndarray else x + y
+    if type(x) is ndarray and type(y) is ndarray and x.size >= kernels.LARGE:
+        return kernels.add(x, y)
+    total = x + y
     return np.asarray(total) if isinstance(total, np.generic) else total  # of arrays without axes NumPy makes a number
 
 

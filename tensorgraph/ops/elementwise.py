@@ -15,6 +15,9 @@ from tensorgraph._constant import constant
 from tensorgraph._dtypes import promote
 from tensorgraph._primitive import elementwise
 from tensorgraph._tape import Array
+from tensorgraph.kernels import LARGE
+
+ndarray = np.ndarray  # one look-up instead of two, in the most frequent operation
 
 # --- arithmetic: the add gate distributes, the mul gate swaps ---------------------------------------------------------
 
@@ -30,7 +33,9 @@ def add(x: Array, y: Array, /) -> Array:
 
     Source: course, section 1, the add gate.
     """
-    return kernels.add(x, y) if type(x) is type(y) is np.ndarray else np.add(x, y)
+    if type(x) is ndarray and type(y) is ndarray and x.size >= LARGE:
+        return kernels.add(x, y)
+    return np.add(x, y)
 
 
 add.vjp(

@@ -7,12 +7,10 @@ from typing import Any
 from tensorgraph.kernels import reference
 from tensorgraph.kernels._choice import extension
 from tensorgraph.kernels.native.activations import FLOAT32, dense, dense_pair
-from tensorgraph.kernels.reference.norm import dropout_scale, dropped_below
+from tensorgraph.kernels.reference.norm import LARGE, dropout_scale, dropped_below
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
-
-LARGE = 16384  # elements from which two threads and memory that is used again pay
 
 
 def _flat(x: Array) -> Array:
@@ -60,4 +58,4 @@ def channel_sums(x: Array) -> Array:
 
 
 def add(x: Array, y: Array) -> Array:
-    return _native.add(x, y) if x.size >= LARGE and dense_pair(x, y) else reference.add(x, y)
+    return _native.add(x, y) if dense_pair(x, y) else reference.add(x, y)
