@@ -15,6 +15,7 @@ from tensorgraph._context import current, enable_grad
 from tensorgraph._primitive import Rule, astype
 from tensorgraph._tape import Node, Traced, count_uses, topological_order
 from tensorgraph.errors import GradError
+from tensorgraph.kernels._choice import LARGE
 
 ndarray = np.ndarray  # one look-up instead of two, in the loop over all edges
 
@@ -80,7 +81,7 @@ def walk(
 
 def _sum(x: Any, y: Any) -> Any:
     """The copy gate: gradients from several uses are added."""
-    if type(x) is ndarray and type(y) is ndarray and x.size >= kernels.LARGE:
+    if type(x) is ndarray and type(y) is ndarray and x.size >= LARGE:
         return kernels.add(x, y)
     total = x + y
     return np.asarray(total) if isinstance(total, np.generic) else total  # of arrays without axes NumPy makes a number

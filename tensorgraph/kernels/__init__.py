@@ -10,7 +10,6 @@ This file is the one switch: what it imports is what runs.
 """
 
 from tensorgraph.kernels._choice import extension
-from tensorgraph.kernels.reference.norm import LARGE
 
 if extension is None:
     from tensorgraph.kernels.reference import (
@@ -106,7 +105,6 @@ else:
     )
 
 __all__ = [
-    "LARGE",
     "adam",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_grad",

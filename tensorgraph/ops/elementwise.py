@@ -15,7 +15,7 @@ from tensorgraph._constant import constant
 from tensorgraph._dtypes import promote
 from tensorgraph._primitive import elementwise
 from tensorgraph._tape import Array
-from tensorgraph.kernels import LARGE
+from tensorgraph.kernels._choice import LARGE
 
 ndarray = np.ndarray  # one look-up instead of two, in the most frequent operation
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels._choice import LARGE, extension
 from tensorgraph.kernels.native.activations import FLOAT32, dense, dense_pair
-from tensorgraph.kernels.reference.norm import LARGE, dropout_scale, dropped_below
+from tensorgraph.kernels.reference.norm import dropout_scale, dropped_below
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension

@@ -8,8 +8,6 @@ import numpy as np
 
 from tensorgraph.kernels.reference.windows import Array
 
-LARGE = 16384  # elements from which two threads, and memory that is used again, pay for themselves
-
 
 def _others(x: Array) -> tuple[int, ...]:
     """All axes but the channels'."""
@@ -95,5 +93,5 @@ def channel_sums(x: Array) -> Array:
 
 
 def add(x: Array, y: Array) -> Array:
-    """x + y; worth the call from LARGE elements on."""
+    """x + y; worth the call from `_choice.LARGE` elements on."""
     return np.add(x, y)

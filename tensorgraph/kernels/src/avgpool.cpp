@@ -43,7 +43,8 @@ void avg_pool2d(const Pool& p, const Areas& areas, const float* x, float* out) {
                 windows<L, S>(p, from, rows, columns, static_cast<float>(high * wide), out + row * p.ow + o);
             };
             const auto edge = [&](int64_t o) {
-                some.template operator()<1, 1>(o, taps_inside(o * p.stride_w - p.left, p.w, p.kw, 1), width(p, areas, o));
+                const Range columns = taps_inside(o * p.stride_w - p.left, p.w, p.kw, 1);
+                some.template operator()<1, 1>(o, columns, width(p, areas, o));
             };
             for (int64_t o = 0; o < whole.first; ++o) edge(o);
             with_stride(p.stride_w, [&]<int S>() {

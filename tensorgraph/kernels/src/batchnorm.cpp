@@ -130,8 +130,8 @@ void of_vectors_grad(const BatchNorm& s, const float* g, const float* x, const f
         const Vec along_unit = sums.second * inverse;
         const Vec slope = inverse * (weight == nullptr ? one : load_with(weight + channel, count, one));
         for (int64_t at = channel; at < s.n * s.c; at += s.c) {
-            const Vec unit = (load_with(x + at, count, zero) - mean) * inverse;
-            save(x_grad + at, slope * (load_with(g + at, count, zero) - (sums.first + unit * along_unit) * scale), count);
+            const Vec unit = (load_with(x + at, count, zero) - mean) * inverse, u = load_with(g + at, count, zero);
+            save(x_grad + at, slope * (u - (sums.first + unit * along_unit) * scale), count);
         }
         save(weight_grad + channel, along_unit, count);
         save(bias_grad + channel, sums.first, count);
@@ -147,7 +147,9 @@ void batch_norm(const BatchNorm& s, const float* x, const float* weight, const f
     by_channels(s, [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) {
             const Vec shift = broadcast(x[c * s.size]);
-            const Sums sums = over_channel(s, c, [=](int64_t at, int n) { return Two{load_with(x + at, n, shift) - shift, {}}; });
+            const Sums sums = over_channel(s, c, [=](int64_t at, int n) {
+                return Two{load_with(x + at, n, shift) - shift, {}};
+            });
             const float center = static_cast<float>(shift[0] + sums.first / count);
             const Vec mean = broadcast(center);
             const Sums squares = over_channel(s, c, [=](int64_t at, int n) {
@@ -156,7 +158,8 @@ void batch_norm(const BatchNorm& s, const float* x, const float* weight, const f
             });
             const double rest = squares.first / count, var = squares.second / count - rest * rest;
             const double slope = (weight == nullptr ? 1.0 : weight[c]) / sqrt(var + s.eps);
-            const Vec scale = broadcast(static_cast<float>(slope)), offset = broadcast(bias == nullptr ? 0.0f : bias[c]);
+            const Vec scale = broadcast(static_cast<float>(slope));
+            const Vec offset = broadcast(bias == nullptr ? 0.0f : bias[c]);
             through_channel(s, c, [=](int64_t at, int n) {
                 save(out + at, (load_with(x + at, n, mean) - mean) * scale + offset, n);
             });

@@ -18,7 +18,8 @@ inline Bits mix(Bits h) {
 
 }  // namespace
 
-void dropout(int64_t n, const float* x, uint32_t key, uint32_t second_key, uint32_t threshold, float scale, float* out) {
+void dropout(int64_t n, const float* x, uint32_t key, uint32_t second_key, uint32_t threshold, float scale,
+             float* out) {
     Bits lane{};
     for (int i = 0; i < LANES; ++i) lane[i] = static_cast<uint32_t>(i);
     pieces(n, HEAVY, [=](int64_t i, int count) {

@@ -1,4 +1,4 @@
-// Maximum pooling. The winner of a window is the number of the tap that saw the maximum first, kh*kw where there is none.
+// Maximum pooling. The winner of a window is the number of the tap that saw the maximum first, kh*kw if there is none.
 #include <cmath>
 
 #include "pool.h"
@@ -142,7 +142,8 @@ void max_pool2d_grad(const Pool& p, const float* g, const uint8_t* winners, floa
             const float* upstream = g + plane * from;
             float* grad = x_grad + plane * to;
             for (int64_t i = 0; i < to; ++i) grad[i] = 0;
-            for_winners(p, winners + plane * from, [=](int64_t window, int64_t place) { grad[place] += upstream[window]; });
+            for_winners(p, winners + plane * from,
+                        [=](int64_t window, int64_t place) { grad[place] += upstream[window]; });
         }
     });
 }
@@ -154,7 +155,8 @@ void max_pool2d_take(const Pool& p, const float* x, const uint8_t* winners, floa
             const float* seen = x + plane * from;
             float* taken = out + plane * to;
             for (int64_t i = 0; i < to; ++i) taken[i] = 0;
-            for_winners(p, winners + plane * to, [=](int64_t window, int64_t place) { taken[window] = seen[place]; });
+            for_winners(p, winners + plane * to,
+                        [=](int64_t window, int64_t place) { taken[window] = seen[place]; });
         }
     });
 }

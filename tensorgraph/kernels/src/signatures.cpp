@@ -52,7 +52,8 @@ Areas areas_of(const Call& c) { return {c.integer[10], c.integer[11], c.integer[
 
 const char* check_pool(const Call& c) {
     for (int i = 2; i < 10; ++i) {
-        if (c.integer[i] < (i < 6 || i > 7)) return "sizes, strides and dilations must be positive, paddings not negative";
+        const int64_t least = i == 6 || i == 7 ? 0 : 1;
+        if (c.integer[i] < least) return "kernel, strides and dilations must be positive, paddings not negative";
         if (c.integer[i] > INT32_MAX) return "the settings are absurd";
     }
     if (c['P'] > INT32_MAX || c['Q'] > INT32_MAX) return "so many windows are absurd";
@@ -176,7 +177,9 @@ extern const Signature signatures[KERNEL_COUNT] = {
      {},
      {{"out", 'f', "NCPQ"}, {"winners", 'b', "NCPQ"}},
      check_winners,
-     [](const Kernels& k, Call& c) { k.max_pool2d(pool_of(c), c.in[0].floats(), c.out[0].floats(), c.out[1].bytes()); }},
+     [](const Kernels& k, Call& c) {
+         k.max_pool2d(pool_of(c), c.in[0].floats(), c.out[0].floats(), c.out[1].bytes());
+     }},
     {"max_pool2d_grad",
      {{"g", 'f', "NCPQ"}, {"winners", 'b', "NCPQ"}},
      {"H", "W", POOL_SETTINGS},
@@ -208,7 +211,9 @@ extern const Signature signatures[KERNEL_COUNT] = {
      {},
      {{"x_grad", 'f', "NCHW"}},
      check_pool,
-     [](const Kernels& k, Call& c) { k.avg_pool2d_grad(pool_of(c), areas_of(c), c.in[0].floats(), c.out[0].floats()); }},
+     [](const Kernels& k, Call& c) {
+         k.avg_pool2d_grad(pool_of(c), areas_of(c), c.in[0].floats(), c.out[0].floats());
+     }},
     {"row_means",
      {{"x", 'f', "RS"}},
      {},

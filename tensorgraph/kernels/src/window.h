@@ -1,4 +1,4 @@
-// Windows over images, as pooling slides them. A tap of some windows lies outside of the image; it takes part in nothing.
+// Windows over images, as pooling slides them. A tap of some windows lies outside the image; it takes part in nothing.
 #pragma once
 
 #include "kernels.h"
@@ -43,7 +43,7 @@ inline void clear_behind_squares(const Pool& p, float* upper, int64_t y) {
 // Rows (of all planes) that are worth a thread of their own.
 inline int64_t grain_of_rows(int64_t elements_of_a_row) { return larger(1, 16384 / larger(1, elements_of_a_row)); }
 
-// Calls f(row, plane, y) for the output rows begin .. end-1 of all planes; a division a row would cost more than the row.
+// Calls f(row, plane, y) for the output rows begin .. end-1 of all planes; a division each would cost too much.
 template <class F>
 inline void for_rows(const Pool& p, int64_t begin, int64_t end, F&& f) {
     int64_t plane = begin / p.oh, y = begin % p.oh;
