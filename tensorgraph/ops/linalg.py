@@ -160,20 +160,19 @@ def _flat(x: Any) -> Any:
     return x.reshape((math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim != 2 else x
 
 
-def _product(x: Any, y: Any) -> Any:
-    """x y of matrices; of arrays, without the way through the tape."""
-    return kernels.matmul(x, y) if type(x) is type(y) is np.ndarray else matmul(x, y)
+def _linear_x(g: Any, out: Any, x: Any, w: Any, b: Any) -> Any:
+    return kernels.linear_input_grad(g, w) if type(g) is np.ndarray else matmul(g, w)
 
 
-def _column_sums(x: Any) -> Any:
-    return kernels.column_sums(x) if type(x) is np.ndarray else x.sum(axis=0)
+def _linear_w(g: Any, out: Any, x: Any, w: Any, b: Any) -> Any:
+    return kernels.linear_weight_grad(g, x) if type(g) is np.ndarray else matmul(_flat(g).T, _flat(x))
 
 
-linear.vjp(
-    x=lambda g, out, x, w, b: _product(_flat(g), w).reshape(x.shape),
-    w=lambda g, out, x, w, b: _product(_flat(g).T, _flat(x)),
-    b=lambda g, out, x, w, b: _column_sums(_flat(g)),
-)
+def _linear_b(g: Any, out: Any, x: Any, w: Any, b: Any) -> Any:
+    return kernels.linear_bias_grad(g) if type(g) is np.ndarray else _flat(g).sum(axis=0)
+
+
+linear.vjp(x=_linear_x, w=_linear_w, b=_linear_b)
 
 
 def _flattened_from(x: Any, *_: Any) -> str:

@@ -1,14 +1,14 @@
-"""The linear layer, and the products and sums of which its gradients are made, compiled for float32 matrices."""
+"""The linear layer and its gradients, and the product of matrices, compiled for float32."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from tensorgraph.kernels import reference
 from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels.reference.linear import rows
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
@@ -19,10 +19,23 @@ _ACTIVATIONS = {"none": 0, "relu": 1}
 def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Array:
     if x.dtype != _FLOAT32:
         return reference.linear(x, w, b, activation)
-    if x.ndim == 2:
-        return _native.linear(x, w, b, _ACTIVATIONS[activation])
-    rows = x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
-    return _native.linear(rows, w, b, _ACTIVATIONS[activation]).reshape((*x.shape[:-1], len(w)))
+    out = _native.linear(rows(x), w, b, _ACTIVATIONS[activation])
+    return out if x.ndim == 2 else out.reshape((*x.shape[:-1], len(w)))
+
+
+def linear_input_grad(g: Array, w: Array) -> Array:
+    if g.dtype != _FLOAT32:
+        return reference.linear_input_grad(g, w)
+    out = _native.matmul(rows(g), w)
+    return out if g.ndim == 2 else out.reshape((*g.shape[:-1], w.shape[1]))
+
+
+def linear_weight_grad(g: Array, x: Array) -> Array:
+    return _native.matmul_tn(rows(g), rows(x)) if g.dtype == _FLOAT32 else reference.linear_weight_grad(g, x)
+
+
+def linear_bias_grad(g: Array) -> Array:
+    return _native.column_sums(rows(g)) if g.dtype == _FLOAT32 else reference.linear_bias_grad(g)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -32,7 +45,3 @@ def matmul(x: Array, y: Array) -> Array:
         if y.flags.f_contiguous and x.flags.c_contiguous:
             return _native.linear(x, y.T, None, 0)
     return reference.matmul(x, y)
-
-
-def column_sums(x: Array) -> Array:
-    return _native.column_sums(x) if x.dtype == _FLOAT32 else reference.column_sums(x)

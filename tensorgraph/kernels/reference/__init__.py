@@ -18,7 +18,7 @@ from tensorgraph.kernels.reference.activations import (
     tanh_grad,
 )
 from tensorgraph.kernels.reference.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
-from tensorgraph.kernels.reference.linear import column_sums, linear, matmul
+from tensorgraph.kernels.reference.linear import linear, linear_bias_grad, linear_input_grad, linear_weight_grad, matmul
 from tensorgraph.kernels.reference.norm import add, batch_norm, batch_norm_grad, channel_sums, dropout
 from tensorgraph.kernels.reference.pool import (
     adaptive_avg_pool2d,
@@ -50,7 +50,6 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "channel_sums",
-    "column_sums",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
@@ -63,6 +62,9 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_grad",
     "linear",
+    "linear_bias_grad",
+    "linear_input_grad",
+    "linear_weight_grad",
     "log_softmax",
     "log_softmax_grad",
     "matmul",

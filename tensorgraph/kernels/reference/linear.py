@@ -1,6 +1,8 @@
-"""The linear layer, and the products and sums of which its gradients are made."""
+"""The linear layer and its gradients, and the product of matrices."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -15,11 +17,26 @@ def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Arr
     return np.maximum(out, 0) if activation == "relu" else out
 
 
+def linear_input_grad(g: Array, w: Array) -> Array:
+    """The gradient of x from that of x w^T, g (..., F): g w."""
+    return np.matmul(g, w)
+
+
+def linear_weight_grad(g: Array, x: Array) -> Array:
+    """The gradient of w from that of x w^T, g (..., F), for x (..., K): g^T x."""
+    return np.matmul(rows(g).T, rows(x))
+
+
+def linear_bias_grad(g: Array) -> Array:
+    """The gradient of b from that of x w^T + b, g (..., F): its sums over all but the last axis."""
+    return rows(g).sum(axis=0)
+
+
+def rows(x: Array) -> Array:
+    """(..., F) -> (N, F)"""
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+
+
 def matmul(x: Array, y: Array) -> Array:
     """x y, as `numpy.matmul`."""
     return np.matmul(x, y)
-
-
-def column_sums(x: Array) -> Array:
-    """The sums over the rows: (N, F) -> (F,)."""
-    return x.sum(axis=0)

@@ -18,7 +18,7 @@ constexpr int WIDTH = 2 * LANES;
 constexpr int64_t DEPTH = 384;           // of a chunk: a panel of b is small enough for the first cache
 constexpr int64_t BLOCK_M = 8 * ROWS;    // of panels of a, for the second cache
 constexpr int64_t BLOCK_N = 16 * WIDTH;  // of panels of b
-constexpr int64_t REUSES = 3;            // a panel that is read less often may be read where it is, if it is dense there
+constexpr int64_t REUSES = 3;            // a dense panel that is read no more often may be read where it is
 constexpr int64_t NEAR = 128;            // and if it is not so deep that its rows displace each other from the cache
 
 struct Tile {
@@ -92,7 +92,7 @@ void run_edge(Run run_tile, Tile t, int64_t rows, int64_t columns) {
     }
 }
 
-// to[k * rows + i] = a[i, k] for rows up to ROWS, from a[i0, k0] on; up to LANES floats behind the last are changed, too.
+// to[k * rows + i] = a[i, k] for rows up to ROWS, from a[i0, k0] on; up to LANES floats behind the last change, too.
 void pack_a(const Product& p, int64_t i0, int64_t k0, int64_t rows, int64_t depth, float* to) {
     const Matrix& a = p.a;
     const float* const end = a.data + (p.m - 1) * a.row + (p.k - 1) * a.column + 1;
@@ -138,7 +138,8 @@ void multiply_part(const Product& p, Range m, Range n, float* packed_a, float* p
     const int64_t rows = ceil_div(m.size(), larger(1, ceil_div(m.size(), ROWS)));  // nearly equal tiles
     const int64_t block_m = BLOCK_M / ROWS * rows;
     const int64_t in_place = p.k <= NEAR ? REUSES : 1;
-    const bool use_a = p.a.row == 1 && n.size() <= in_place * WIDTH, use_b = p.b.column == 1 && m.size() <= in_place * rows;
+    const bool use_a = p.a.row == 1 && n.size() <= in_place * WIDTH;
+    const bool use_b = p.b.column == 1 && m.size() <= in_place * rows;
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         const int64_t k = p.k * chunk / chunks, depth = p.k * (chunk + 1) / chunks - k;
         Tile t{};

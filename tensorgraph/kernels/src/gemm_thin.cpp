@@ -1,6 +1,6 @@
-// Products with few rows or columns: ten classes in lanes of sixteen would waste a third of the work, and for eight rows
-// rearranging the other matrix costs more than the product. So the lanes are the inner index here, both matrices are
-// read where they are, and the lanes of each sum are added up at the end.
+// Products with few rows or columns: ten classes in lanes of sixteen would waste a third of the work, and for eight
+// rows rearranging the other matrix costs more than the product. So the lanes are the inner index here, both matrices
+// are read where they are, and the lanes of each sum are added up at the end.
 #include "gemm.h"
 #include "pool.h"
 #include "rearrange.h"
@@ -33,7 +33,9 @@ void run(const Product& p, int64_t i, int64_t j) {
         add(p.k - LANES, lanes([](int lane) { return lane; }) >= done);
     }
     float all[ROWS * COLUMNS], bias[LANES] = {};
-    for (int lane = 0; p.bias != nullptr && lane < LANES; ++lane) bias[lane] = p.bias[smaller(j + lane % COLUMNS, p.n - 1)];
+    for (int lane = 0; p.bias != nullptr && lane < LANES; ++lane) {
+        bias[lane] = p.bias[smaller(j + lane % COLUMNS, p.n - 1)];
+    }
     for (int group = 0; group < ROWS * COLUMNS; group += LANES) {
         Vec some[LANES];
         for (int lane = 0; lane < LANES; ++lane) some[lane] = sums[group + lane];

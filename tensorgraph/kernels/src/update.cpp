@@ -26,7 +26,9 @@ void over_all(const Piece* pieces, int64_t count, F f) {
     });
 }
 
-inline Vec get(const float* p, int64_t count) { return count < LANES ? load_part(p, static_cast<int>(count)) : load(p); }
+inline Vec get(const float* p, int64_t count) {
+    return count < LANES ? load_part(p, static_cast<int>(count)) : load(p);
+}
 inline void put(float* p, Vec v, int64_t count) {
     count < LANES ? store_part(p, v, static_cast<int>(count)) : store(p, v);
 }
