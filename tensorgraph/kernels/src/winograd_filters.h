@@ -23,11 +23,16 @@ void filter_lanes(const float* w, int64_t f, int64_t c, int64_t f0, int64_t c0, 
 
 // One filter's channels as lanes: taps[tap][channel c0 ..].
 template <class S>
-void channel_lanes(const float* w, int64_t c, int64_t filter, int64_t c0, float* taps) {
-    constexpr int COUNT = S::R * S::R, COLUMNS = (COUNT + LANES - 1) / LANES * LANES;
-    float copy[LANES * COUNT + COLUMNS] = {};  // so that whole vectors can be read
-    const int64_t lanes = smaller(LANES, c - c0);
-    __builtin_memcpy(copy, w + (filter * c + c0) * COUNT, lanes * COUNT * sizeof(float));
+void channel_lanes(const float* w, int64_t f, int64_t c, int64_t filter, int64_t c0, float* taps) {
+    constexpr int64_t COUNT = S::R * S::R, COLUMNS = (COUNT + LANES - 1) / LANES * LANES;  // whole vectors: more is read
+    const int64_t first = filter * c + c0, lanes = smaller(LANES, c - c0);
+    for (int64_t i = 0; i < lanes * COUNT; i += 16) __builtin_prefetch(w + (first + 4 * c) * COUNT + i);  // pages apart
+    if ((first + lanes - 1) * COUNT + COLUMNS <= f * c * COUNT) {
+        spread(w + first * COUNT, COUNT, lanes, COLUMNS, {taps, COLUMNS, COLUMNS});
+        return;
+    }
+    float copy[LANES * COUNT + COLUMNS] = {};
+    __builtin_memcpy(copy, w + first * COUNT, lanes * COUNT * sizeof(float));
     spread(copy, COUNT, lanes, COLUMNS, {taps, COLUMNS, COLUMNS});
 }
 
@@ -54,7 +59,7 @@ void filters_to_points(const Filters& filters, int64_t block, int64_t k0, int64_
             const int64_t output = block * BLOCK + v;
             if (!filters.rotated) filter_lanes<S>(filters.w, filters.f, filters.c, output, first, last - first, taps);
             for (int64_t k = first; k < last; ++k) {
-                if (filters.rotated) channel_lanes<S>(filters.w, filters.c, k, output, taps);
+                if (filters.rotated) channel_lanes<S>(filters.w, filters.f, filters.c, k, output, taps);
                 const float* at = filters.rotated ? taps + (TAPS - 1) * LANES : taps + (k - first) * TAPS * LANES;
                 float* row = to + (k - k0) * width + v;
                 transform<typename S::Weight>([&](int i, int j) { return load(at + (i * S::R + j) * step); },
