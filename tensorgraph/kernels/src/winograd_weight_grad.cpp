@@ -13,7 +13,9 @@ namespace winograd {
 
 constexpr int ROWS = REGISTERS == 32 && LANES >= 8 ? 8 : 4;  // channels that one product computes
 constexpr int64_t CHAIN_TILES = 256;                         // tiles that are added one after the other
-constexpr int64_t GROUP_FLOATS = 512 << 10;                  // points of a group of tiles
+constexpr int64_t OWN_FLOATS = 320 << 10;                    // points of a group of tiles that one thread computes
+constexpr int64_t SHARED_FLOATS = 512 << 10;                 // points of a group that all threads compute
+constexpr int64_t SLICES = 8, SLICE_FLOATS = 160 << 10;      // the sums of a slice, if there are several
 
 // sums[channel][filter] = or += the sum over tiles of x[tile][channel] * g[vector][tile][lane]
 template <int VECTORS>
@@ -66,66 +68,125 @@ void to_filters(const float* sums, int64_t width, int64_t f, int64_t c, int64_t 
     }
 }
 
+// The batch is cut into slices and these into groups of tiles; every group's points are computed and then multiplied.
+// Few channels: every thread takes slices, whose sums are added at the end. Many: a single slice, and the threads share the
+// work of a group. Neither depends on the number of threads, so the result does not.
+template <class S>
+struct WeightGrad {
+    static constexpr int64_t POINTS = S::T * S::T;
+    const Images x, g;
+    const Tiles tiles;
+    float* const out;
+    const int64_t threads = num_threads(), all = tiles.all_rows(), columns = tiles.columns;
+    const int64_t x_blocks = x.blocks(), g_blocks = g.blocks(), all_blocks = x_blocks + g_blocks;
+    const int64_t strips = ceil_div(x.c, ROWS), items = strips * ceil_div(g.c, BLOCK);  // of the sums
+    const int64_t item_floats = POINTS * ROWS * BLOCK;
+    const int64_t slices = items * item_floats <= SLICE_FLOATS ? larger(1, smaller(smaller(SLICES, all), all * columns / 32)) : 1;
+
+    const int64_t wanted = (slices > 1 ? OWN_FLOATS : SHARED_FLOATS) / (POINTS * all_blocks * LANES);
+    const int64_t rows = group_rows({1, ceil_div(all, slices), columns}, smaller(CHAIN_TILES, larger(slices > 1 ? 32 : 64, wanted)), 1);
+    const int64_t piece = slices > 1 ? rows : larger(1, smaller(rows, 32 / columns));  // rows of tiles in one plane
+    const int64_t block_stride = rows * columns * LANES;
+    const int64_t x_stride = point_stride(block_stride * x_blocks), g_stride = point_stride(block_stride * g_blocks);
+    const int64_t group_floats = POINTS * (x_stride + g_stride);
+    const int64_t plane_floats = larger(Plane::of(x, smaller(piece, tiles.rows), columns, S::M, S::T).floats(),
+                                        Plane::of(g, smaller(piece, tiles.rows), columns, S::M, S::M).floats());
+
+    const Scratch planes{threads * plane_floats}, points{(slices > 1 ? threads : 1) * group_floats};
+    const Scratch sums{slices * items * item_floats};                    // [slice][item][point][channel][filter]
+    const Scratch row_sums{all * g_blocks * LANES};  // [row of tiles][filter]: the pixels of g, for the bias
+
+    int64_t slice_begin(int64_t slice) const { return all * slice / slices; }
+    float* sums_of(int64_t slice, int64_t item) const { return sums.floats() + (slice * items + item) * item_floats; }
+
+    // The rows begin .. end-1 of tiles, for a block of channels or filters, at their points.
+    void build(int64_t block, int64_t begin, int64_t end, int64_t origin, float* to, int thread) const {
+        float* const plane = planes.floats() + thread * plane_floats;
+        const int64_t at = (begin - origin) * columns * LANES;
+        if (block < x_blocks) {
+            to_points<typename S::Input, S::M>(x, tiles, begin, end, block, plane, to + block * block_stride + at, x_stride);
+        } else {
+            block -= x_blocks;
+            to_points<typename S::OutputGrad, S::M>(g, tiles, begin, end, block, plane,
+                                                    to + POINTS * x_stride + block * block_stride + at, g_stride,
+                                                    row_sums.floats() + (block * all + begin) * LANES);
+        }
+    }
+
+    void accumulate_item(int64_t item, int64_t count, const float* from, float* to, bool add) const {
+        const int64_t c0 = item % strips * ROWS, f_block = item / strips;
+        const auto run = block_width(g.c, f_block) == BLOCK ? accumulate_points<S, 2> : accumulate_points<S, 1>;
+        run(count * columns, from + c0 / LANES * block_stride + c0 % LANES,
+            from + POINTS * x_stride + f_block * (BLOCK / LANES) * block_stride, block_stride, x_stride, g_stride, to, add);
+    }
+
+    void run_slice(int64_t slice, int thread) const {
+        const int64_t first = slice_begin(slice), last = slice_begin(slice + 1);
+        float* const mine = points.floats() + thread * group_floats;
+        for (int64_t begin = first; begin < last; begin += rows) {
+            const int64_t end = smaller(last, begin + rows);
+            for (int64_t block = 0; block < all_blocks; ++block) build(block, begin, end, begin, mine, thread);
+            for (int64_t item = 0; item < items; ++item) {
+                accumulate_item(item, end - begin, mine, sums_of(slice, item), begin > first);
+            }
+        }
+    }
+
+    void run_together() const {
+        for (int64_t begin = 0; begin < all; begin += rows) {
+            const int64_t end = smaller(all, begin + rows), pieces = ceil_div(end - begin, piece);
+            share(pieces * all_blocks, threads, [&](int64_t item, int thread) {
+                const int64_t first = begin + item % pieces * piece;
+                build(item / pieces, first, smaller(end, first + piece), begin, points.floats(), thread);
+            });
+            share(items, threads, [&](int64_t item, int) {
+                accumulate_item(item, end - begin, points.floats(), sums_of(0, item), begin > 0);
+                if (end == all) finish(item);
+            });
+        }
+    }
+
+    void finish(int64_t item) const {
+        const int64_t f_block = item / strips, width = block_width(g.c, f_block);
+        float* const total = sums_of(0, item);
+        for (int64_t slice = 1; slice < slices; ++slice) {
+            const float* from = sums_of(slice, item);
+            for (int64_t i = 0; i < POINTS * ROWS * width; ++i) total[i] += from[i];
+        }
+        to_filters<S>(total, width, g.c, x.c, f_block * BLOCK, item % strips * ROWS, out);
+    }
+
+    void run(float* bias_grad) const {
+        if (slices > 1) {
+            share(slices, threads, [&](int64_t slice, int thread) { run_slice(slice, thread); });
+            share(items, threads, [&](int64_t item, int) { finish(item); });
+        } else {
+            run_together();
+        }
+        for (int64_t f = 0; bias_grad != nullptr && f < g.c; f += LANES) {
+            Vec total{};
+            for (int64_t first = 0; first < all; first += 64) {  // chains of 64 rows bound the rounding
+                Vec part{};
+                for (int64_t row = first; row < smaller(all, first + 64); ++row) {
+                    part += load(row_sums.floats() + (f / LANES * all + row) * LANES);
+                }
+                total += part;
+            }
+            store_part(bias_grad + f, total, static_cast<int>(smaller(LANES, g.c - f)));
+        }
+    }
+};
+
 template <class S>
 void weight_grad_by(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad) {
-    constexpr int64_t POINTS = S::T * S::T;
-    const Images image{x, conv.c, conv.h, conv.w, conv.top, conv.left}, upstream{g, conv.f, conv.oh, conv.ow, 0, 0};
     const Tiles tiles = Tiles::of<S>(conv.n, conv.oh, conv.ow);
-    const int64_t threads = num_threads(), all = tiles.all_rows(), columns = tiles.columns;
-    const int64_t c_blocks = image.blocks(), f_blocks = upstream.blocks();
-    if (all == 0 || columns == 0 || f_blocks == 0) {
+    if (tiles.all_rows() == 0 || tiles.columns == 0 || conv.f == 0) {
         for (int64_t i = 0; i < conv.f * conv.c * S::R * S::R; ++i) out[i] = 0;
         for (int64_t i = 0; bias_grad != nullptr && i < conv.f; ++i) bias_grad[i] = 0;
         return;
     }
-    // Groups do not depend on the number of threads, and each sum belongs to one thread: nor does the result.
-    const int64_t wanted = GROUP_FLOATS / (POINTS * (c_blocks + f_blocks) * LANES);
-    const int64_t rows = group_rows(tiles, smaller(CHAIN_TILES, larger(64, wanted)), 1);
-    const int64_t piece = larger(1, smaller(rows, 32 / columns)), tile_stride = rows * columns * LANES;
-    const int64_t x_stride = point_stride(tile_stride * c_blocks), g_stride = point_stride(tile_stride * f_blocks);
-    const int64_t plane = larger(Plane::of(image, piece, columns, S::M, S::T).floats(),
-                                 Plane::of(upstream, piece, columns, S::M, S::M).floats());
-    const int64_t strips = ceil_div(conv.c, ROWS), items = strips * ceil_div(conv.f, BLOCK);
-    const int64_t item_floats = POINTS * ROWS * BLOCK, sums_floats = f_blocks * rows * LANES;
-
-    const Scratch planes(threads * plane), points(POINTS * (x_stride + g_stride)), totals(items * item_floats);
-    const Scratch pixel_sums(sums_floats + f_blocks * LANES);
-    float* const x_points = points.floats();
-    float* const g_points = x_points + POINTS * x_stride;
-    float* const bias = pixel_sums.floats() + sums_floats;
-    for (int64_t i = 0; i < f_blocks * LANES; ++i) bias[i] = 0;
-
-    for (int64_t origin = 0; origin < all; origin += rows) {
-        const int64_t end = smaller(all, origin + rows), pieces = ceil_div(end - origin, piece);
-        share(pieces * (c_blocks + f_blocks), threads, [&](int64_t item, int thread) {
-            const int64_t block = item / pieces, first = origin + item % pieces * piece;
-            const int64_t last = smaller(end, first + piece), at = (first - origin) * columns * LANES;
-            float* const mine = planes.floats() + thread * plane;
-            if (block < c_blocks) {
-                to_points<typename S::Input, S::M>(image, tiles, first, last, block, mine,
-                                                   x_points + block * tile_stride + at, x_stride);
-            } else {
-                const int64_t f_block = block - c_blocks;
-                float* const sums = pixel_sums.floats() + (f_block * rows + first - origin) * LANES;
-                to_points<typename S::OutputGrad, S::M>(upstream, tiles, first, last, f_block, mine,
-                                                        g_points + f_block * tile_stride + at, g_stride, sums);
-            }
-        });
-        for (int64_t block = 0; block < f_blocks; ++block) {
-            Vec sum{};
-            for (int64_t row = 0; row < end - origin; ++row) sum += load(pixel_sums.floats() + (block * rows + row) * LANES);
-            store(bias + block * LANES, load(bias + block * LANES) + sum);
-        }
-        share(items, threads, [&](int64_t item, int) {
-            const int64_t c0 = item % strips * ROWS, f0 = item / strips * BLOCK, width = block_width(conv.f, item / strips);
-            const auto by = width == BLOCK ? accumulate_points<S, 2> : accumulate_points<S, 1>;
-            float* const sums = totals.floats() + item * item_floats;
-            by((end - origin) * columns, x_points + c0 / LANES * tile_stride + c0 % LANES,
-               g_points + f0 / LANES * tile_stride, tile_stride, x_stride, g_stride, sums, origin > 0);
-            if (end == all) to_filters<S>(sums, width, conv.f, conv.c, f0, c0, out);
-        });
-    }
-    for (int64_t i = 0; bias_grad != nullptr && i < conv.f; ++i) bias_grad[i] = bias[i];
+    WeightGrad<S>{{x, conv.c, conv.h, conv.w, conv.top, conv.left}, {g, conv.f, conv.oh, conv.ow, 0, 0}, tiles, out}
+        .run(bias_grad);
 }
 
 void weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out, float* bias_grad) {
