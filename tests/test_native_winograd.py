@@ -149,9 +149,9 @@ def test_bias_and_activation(tile):
 
 def test_nonsense_is_refused():
     (x, w, b, g), _ = sample(1, 4, 6, 6, 4, 3, SAME)
-    for window, tile in [((2, 1, 1, 1, 1, 1, 1), 4), ((1, 1, 1, 1, 1, 2, 1), 4), ((1, 1, 1, 1, 1, 1, 2), 4)]:
+    for how, tile in [((2, 1, 1, 1, 1, 1, 1), 4), ((1, 1, 1, 1, 1, 2, 1), 4), ((1, 1, 1, 1, 1, 1, 2), 4)]:
         with pytest.raises(ValueError, match=r"must be 1|do not fit"):
-            native.conv2d_winograd(x, w, b, 6, 6, *window, 0, tile)
+            native.conv2d_winograd(x, w, b, 6, 6, *how, 0, tile)
     for tile in (0, 3, 5, -1, 1 << 40):
         with pytest.raises(ValueError, match="with tile"):
             native.conv2d_winograd(x, w, b, 6, 6, 1, 1, 1, 1, 1, 1, 1, 0, tile)

@@ -44,7 +44,9 @@ template <int VECTORS, int TILES = MOST_TILES>
 void product_of(int64_t tiles, int64_t channels, const float* points, int64_t block_stride, const float* filters,
                 float* sums, bool add) {
     if constexpr (TILES > 1) {
-        if (tiles < TILES) return product_of<VECTORS, TILES - 1>(tiles, channels, points, block_stride, filters, sums, add);
+        if (tiles < TILES) {
+            return product_of<VECTORS, TILES - 1>(tiles, channels, points, block_stride, filters, sums, add);
+        }
     }
     product<TILES, VECTORS>(channels, points, block_stride, filters, sums, add);
 }
@@ -89,7 +91,7 @@ void finish(const Job& job, int64_t block, int64_t begin, int64_t end, Points su
     const int64_t pitch = job.tiles.columns * S::M;
     for (int v = 0; v < VECTORS; ++v) {
         const int64_t f0 = block * BLOCK + v * LANES, lanes = smaller(LANES, job.f() - f0);
-        const Vec bias = job.bias == nullptr ? Vec{} : lanes == LANES ? load(job.bias + f0) : load_part(job.bias + f0, lanes);
+        const Vec bias = job.bias == nullptr ? Vec{} : load_part(job.bias + f0, static_cast<int>(lanes));
         const float* from = sums.at + v * LANES;
         job.tiles.visit(begin, end, [&](int64_t image, int64_t first, int64_t last) {
             for (int64_t tile = 0; tile < (last - first) * job.tiles.columns; ++tile, from += VECTORS * LANES) {
@@ -106,14 +108,15 @@ void finish(const Job& job, int64_t block, int64_t begin, int64_t end, Points su
                 }
             }
             const int64_t y0 = first * S::M, y1 = smaller(job.oh, last * S::M);
-            collect({plane, job.ow, pitch}, (y1 - y0) * job.ow, job.out + ((image * job.f() + f0) * job.oh + y0) * job.ow,
-                    job.oh * job.ow, lanes);
+            float* const out = job.out + ((image * job.f() + f0) * job.oh + y0) * job.ow;
+            collect({plane, job.ow, pitch}, (y1 - y0) * job.ow, out, job.oh * job.ow, lanes);
         });
     }
 }
 
 constexpr int64_t OWN_FLOATS = 160 << 10;      // points of a group of tiles that one thread computes
 constexpr int64_t SHARED_FLOATS = 2 << 20;     // points of a group that all threads compute
+constexpr int64_t MOST_ROW = 1 << 20;          // channels * width: a group has at least a whole row of tiles
 constexpr int64_t FILTER_FLOATS = 1280 << 10;  // points of filters that every thread can read for every group
 
 // The tiles are cut into groups, and the threads share
@@ -166,7 +169,8 @@ struct Convolution {
         for (int64_t c = 0; c == 0 || c < channels; c += CHAIN) use(c, smaller(channels, c + CHAIN));
     }
 
-    void multiply_block(int64_t block, int64_t count, int64_t c0, int64_t c1, float* from, Points by, int thread) const {
+    void multiply_block(int64_t block, int64_t count, int64_t c0, int64_t c1, float* from, Points by,
+                        int thread) const {
         const auto run = width(block) == BLOCK ? multiply<S, 2> : multiply<S, 1>;
         run(count * columns, c0, c1, {from, stride}, block_stride, by, sums(thread));
     }
@@ -177,8 +181,9 @@ struct Convolution {
     }
 
     void compute(int64_t block, int64_t begin, int64_t end, int64_t origin, float* from, int thread) const {
+        from += (begin - origin) * columns * LANES;
         chains([&](int64_t c0, int64_t c1) {
-            multiply_block(block, end - begin, c0, c1, from + (begin - origin) * columns * LANES, filters_of(block, c0), thread);
+            multiply_block(block, end - begin, c0, c1, from, filters_of(block, c0), thread);
         });
         finish_block(block, begin, end, sums(thread), thread);
     }
@@ -200,7 +205,8 @@ struct Convolution {
         if (!once) {
             share(f_blocks * chunks, threads, [&](int64_t item, int) {
                 const int64_t block = item / chunks, c = item % chunks * 32;
-                filters_to_points<S>(job.filters, block, c, smaller(channels, c + 32), filters_of(block, c).at, filter_stride);
+                const Points to = filters_of(block, c);
+                filters_to_points<S>(job.filters, block, c, smaller(channels, c + 32), to.at, to.stride);
             });
         }
         if (!shared) {
@@ -241,7 +247,9 @@ void convolve_by(const Conv& conv, const float* x, const Filters& filters, const
 
 void convolve(const Conv& conv, int64_t tile, const float* x, const Filters& filters, const float* b, float* out,
               Activation act) {
-    const auto by = conv.kh == 5 ? convolve_by<SixPoints<2>> : tile == 4 ? convolve_by<SixPoints<4>> : convolve_by<FourPoints>;
+    const auto by = conv.kh == 5 ? convolve_by<SixPoints<2>>
+                    : tile == 4  ? convolve_by<SixPoints<4>>
+                                 : convolve_by<FourPoints>;
     by(conv, x, filters, b, out, act);
 }
 
@@ -258,17 +266,15 @@ void conv2d_winograd_input_grad(const Conv& conv, int64_t tile, const float* g, 
     winograd::convolve(back, tile, g, {w, conv.f, conv.c, true}, nullptr, out, NONE);
 }
 
-bool winograd_possible(const Conv& conv, int64_t tile) {
-    const int64_t k = conv.kh;
-    return conv.stride_h == 1 && conv.stride_w == 1 && conv.dilation_h == 1 && conv.dilation_w == 1 && conv.groups == 1 &&
-           conv.kw == k && (k == 3 || k == 5) && (tile == 2 || (tile == 4 && k == 3)) && conv.top < k && conv.left < k;
-}
-
 int64_t winograd_tile(const Conv& conv) {
-    if (conv.c < 16 || conv.f < 16) return 0;
-    const int64_t tile = conv.kh == 5 ? 2 : 36 * ceil_div(conv.oh, 4) * ceil_div(conv.ow, 4) <
-                                                16 * ceil_div(conv.oh, 2) * ceil_div(conv.ow, 2) ? 4 : 2;
-    return winograd_possible(conv, tile) ? tile : 0;
+    const int64_t k = conv.kh;
+    const bool possible = conv.stride_h == 1 && conv.stride_w == 1 && conv.dilation_h == 1 && conv.dilation_w == 1 &&
+                          conv.groups == 1 && conv.kw == k && (k == 3 || k == 5) && conv.top < k && conv.left < k;
+    if (!possible || smaller(conv.c, conv.f) < 8 || conv.ow * larger(conv.c, conv.f) > winograd::MOST_ROW) return 0;
+    const int64_t small = (k + 1) * (k + 1) * ceil_div(conv.oh, 2) * ceil_div(conv.ow, 2);  // products of a channel
+    const int64_t large = 36 * ceil_div(conv.oh, 4) * ceil_div(conv.ow, 4);
+    const int64_t tile = k == 3 && large < small ? 4 : 2, products = tile == 4 ? large : small;
+    return 3 * products <= 2 * conv.oh * conv.ow * k * k ? tile : 0;  // measured: the transformations cost up to a half
 }
 
 void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act) {

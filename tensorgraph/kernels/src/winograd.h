@@ -1,4 +1,5 @@
-// Convolutions of stride 1 by Winograd's algorithm: 2.25 (tiles of 2x2) or 4 (4x4) times fewer products under 3x3 filters.
+// Convolutions of stride 1 by Winograd's algorithm: 2.25 or 4 times fewer products under 3x3 filters (with tiles of 2x2
+// or 4x4 outputs), 2.8 times fewer under 5x5 filters (2x2).
 //
 // It pays with many channels. It rounds more than the sum it replaces: up to 3e-6 of the largest value. An infinite or
 // NaN input makes all outputs of the tiles that see it NaN.
@@ -10,12 +11,11 @@
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 
-// Whether the convolution can be computed here, with tiles of 2x2 or 4x4 outputs.
-bool winograd_possible(const Conv& conv, int64_t tile);
-// The tile with which it is expected to be faster than the direct kernel, 0 if there is none.
+// The tiles (2 or 4) with which it is expected to be faster than the direct kernel; 0 if it is not, or cannot be used.
 int64_t winograd_tile(const Conv& conv);
 inline bool winograd_fits(const Conv& conv) { return winograd_tile(conv) != 0; }
 
+// Only where it fits.
 void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act);
 void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out);
 void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad);

@@ -24,7 +24,7 @@ void filter_lanes(const float* w, int64_t f, int64_t c, int64_t f0, int64_t c0, 
 // One filter's channels as lanes: taps[tap][channel c0 ..].
 template <class S>
 void channel_lanes(const float* w, int64_t f, int64_t c, int64_t filter, int64_t c0, float* taps) {
-    constexpr int64_t COUNT = S::R * S::R, COLUMNS = (COUNT + LANES - 1) / LANES * LANES;  // whole vectors: more is read
+    constexpr int64_t COUNT = S::R * S::R, COLUMNS = (COUNT + LANES - 1) / LANES * LANES;  // read as whole vectors
     const int64_t first = filter * c + c0, lanes = smaller(LANES, c - c0);
     for (int64_t i = 0; i < lanes * COUNT; i += 16) __builtin_prefetch(w + (first + 4 * c) * COUNT + i);  // pages apart
     if ((first + lanes - 1) * COUNT + COLUMNS <= f * c * COUNT) {

@@ -38,7 +38,8 @@ inline void spread(const float* planes, int64_t stride, int64_t lanes, int64_t c
         } else {
             const int part = static_cast<int>(smaller(LANES, count));
             for (int i = 0; i < LANES; ++i) {
-                v[i] = i >= lanes ? Vec{} : part == LANES ? load(planes + i * stride + p) : load_part(planes + i * stride, part);
+                const float* at = planes + i * stride + p;
+                v[i] = i >= lanes ? Vec{} : part == LANES ? load(at) : load_part(at, part);
             }
         }
         transpose(v);
@@ -68,11 +69,8 @@ inline void collect(const Pixels& pixels, int64_t count, float* planes, int64_t 
             const int part = static_cast<int>(smaller(LANES, count));
             for (int i = 0; i < LANES; ++i) {
                 if (i >= lanes) break;
-                if (part == LANES) {
-                    store(planes + i * stride + p, v[i]);
-                } else {
-                    store_part(planes + i * stride, v[i], part);
-                }
+                float* at = planes + i * stride + p;
+                part == LANES ? store(at, v[i]) : store_part(at, v[i], part);
             }
         }
     }

@@ -64,7 +64,7 @@ void share(int64_t items, int64_t threads, Work work) {
 // Points as far apart that equal places of all points fall into different sets of a cache: an odd number of lines.
 inline int64_t point_stride(int64_t floats) { return (ceil_div(floats, 16) | 1) * 16; }
 
-// One channel block of some rows of tiles as a plane of lanes; a tile begins M pixels after the one before and has `size`.
+// One channel block of some rows of tiles as a plane of lanes: tiles of `size`, each m pixels after the one before.
 struct Plane {
     int64_t rows, pitch;
     int64_t floats() const { return rows * pitch * LANES; }
@@ -75,7 +75,7 @@ struct Plane {
 
     // From the image's row `y`, which is outside of it where y < 0 or y >= h.
     void fill(const Images& in, int64_t image, int64_t block, int64_t y, float* plane) const {
-        const int64_t begin = smaller(larger(-y, 0), rows), end = larger(smaller(in.h - y, rows), begin);  // rows inside
+        const int64_t begin = smaller(larger(-y, 0), rows), end = larger(smaller(in.h - y, rows), begin);  // inside
         const int64_t width = begin < end ? in.w : 0;
         clear(plane, begin * pitch);
         clear(plane + end * pitch * LANES, (rows - end) * pitch);

@@ -69,8 +69,8 @@ void to_filters(const float* sums, int64_t width, int64_t f, int64_t c, int64_t 
 }
 
 // The batch is cut into slices and these into groups of tiles; every group's points are computed and then multiplied.
-// Few channels: every thread takes slices, whose sums are added at the end. Many: a single slice, and the threads share the
-// work of a group. Neither depends on the number of threads, so the result does not.
+// Few channels: every thread takes slices, whose sums are added at the end. Many: a single slice, and the threads share
+// the work of a group. Neither depends on the number of threads, so the result does not.
 template <class S>
 struct WeightGrad {
     static constexpr int64_t POINTS = S::T * S::T;
@@ -81,10 +81,12 @@ struct WeightGrad {
     const int64_t x_blocks = x.blocks(), g_blocks = g.blocks(), all_blocks = x_blocks + g_blocks;
     const int64_t strips = ceil_div(x.c, ROWS), items = strips * ceil_div(g.c, BLOCK);  // of the sums
     const int64_t item_floats = POINTS * ROWS * BLOCK;
-    const int64_t slices = items * item_floats <= SLICE_FLOATS ? larger(1, smaller(smaller(SLICES, all), all * columns / 32)) : 1;
+    const int64_t most_slices = smaller(smaller(SLICES, all), all * columns / 32);
+    const int64_t slices = items * item_floats <= SLICE_FLOATS ? larger(1, most_slices) : 1;
 
     const int64_t wanted = (slices > 1 ? OWN_FLOATS : SHARED_FLOATS) / (POINTS * all_blocks * LANES);
-    const int64_t rows = group_rows({1, ceil_div(all, slices), columns}, smaller(CHAIN_TILES, larger(slices > 1 ? 32 : 64, wanted)), 1);
+    const int64_t few = slices > 1 ? 32 : 64;  // tiles that a group has at least
+    const int64_t rows = group_rows({1, ceil_div(all, slices), columns}, smaller(CHAIN_TILES, larger(few, wanted)), 1);
     const int64_t piece = slices > 1 ? rows : larger(1, smaller(rows, 32 / columns));  // rows of tiles in one plane
     const int64_t block_stride = rows * columns * LANES;
     const int64_t x_stride = point_stride(block_stride * x_blocks), g_stride = point_stride(block_stride * g_blocks);
@@ -93,8 +95,8 @@ struct WeightGrad {
                                         Plane::of(g, smaller(piece, tiles.rows), columns, S::M, S::M).floats());
 
     const Scratch planes{threads * plane_floats}, points{(slices > 1 ? threads : 1) * group_floats};
-    const Scratch sums{slices * items * item_floats};                    // [slice][item][point][channel][filter]
-    const Scratch row_sums{all * g_blocks * LANES};  // [row of tiles][filter]: the pixels of g, for the bias
+    const Scratch sums{slices * items * item_floats};  // [slice][item][point][channel][filter]
+    const Scratch row_sums{all * g_blocks * LANES};    // [row of tiles][filter]: the pixels of g, for the bias
 
     int64_t slice_begin(int64_t slice) const { return all * slice / slices; }
     float* sums_of(int64_t slice, int64_t item) const { return sums.floats() + (slice * items + item) * item_floats; }
@@ -104,20 +106,22 @@ struct WeightGrad {
         float* const plane = planes.floats() + thread * plane_floats;
         const int64_t at = (begin - origin) * columns * LANES;
         if (block < x_blocks) {
-            to_points<typename S::Input, S::M>(x, tiles, begin, end, block, plane, to + block * block_stride + at, x_stride);
+            to += block * block_stride + at;
+            to_points<typename S::Input, S::M>(x, tiles, begin, end, block, plane, to, x_stride);
         } else {
             block -= x_blocks;
-            to_points<typename S::OutputGrad, S::M>(g, tiles, begin, end, block, plane,
-                                                    to + POINTS * x_stride + block * block_stride + at, g_stride,
-                                                    row_sums.floats() + (block * all + begin) * LANES);
+            to += POINTS * x_stride + block * block_stride + at;
+            float* const pixels = row_sums.floats() + (block * all + begin) * LANES;
+            to_points<typename S::OutputGrad, S::M>(g, tiles, begin, end, block, plane, to, g_stride, pixels);
         }
     }
 
     void accumulate_item(int64_t item, int64_t count, const float* from, float* to, bool add) const {
         const int64_t c0 = item % strips * ROWS, f_block = item / strips;
         const auto run = block_width(g.c, f_block) == BLOCK ? accumulate_points<S, 2> : accumulate_points<S, 1>;
-        run(count * columns, from + c0 / LANES * block_stride + c0 % LANES,
-            from + POINTS * x_stride + f_block * (BLOCK / LANES) * block_stride, block_stride, x_stride, g_stride, to, add);
+        const float* const x_from = from + c0 / LANES * block_stride + c0 % LANES;
+        const float* const g_from = from + POINTS * x_stride + f_block * (BLOCK / LANES) * block_stride;
+        run(count * columns, x_from, g_from, block_stride, x_stride, g_stride, to, add);
     }
 
     void run_slice(int64_t slice, int thread) const {
