@@ -8,12 +8,14 @@ from typing import Any
 import tensorgraph as tg
 from nn.activation import ReLU
 from nn.conv import Conv2d
+from nn.linear import Linear
 from nn.module import Module
 from nn.pooling import MaxPool2d
 
 Step = Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]  # from a layer: arrays and options of the operation
 
 STEPS: dict[type, tuple[Any, Step]] = {
+    Linear: (tg.linear, lambda layer: ((layer.weight, layer.bias), {})),
     Conv2d: (tg.conv2d, lambda layer: ((layer.weight, layer.bias), layer._settings)),
     ReLU: (tg.relu, lambda layer: ((), {})),
     MaxPool2d: (tg.max_pool2d, lambda layer: ((), {"pool": layer._settings})),

@@ -294,6 +294,11 @@ PRODUCTS = [
         ],
     ),
     Row(
+        "linear_relu",
+        lambda x, w, b: np.maximum(np.tensordot(x, w, (-1, 1)) + (0 if b is None else b), 0),
+        [((real(2, 3), real(4, 3), real(4)), {}), ((real(2, 2, 3), real(2, 3), None), {})],
+    ),
+    Row(
         "einsum",
         lambda *xs, subscripts: np.einsum(subscripts, *xs),
         [

@@ -55,11 +55,25 @@ def conv2d(
     Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998; padding "same" with a stride
     above 1 as in Keras (PyTorch refuses it).
     """
+    return convolve(x, w, b, "none", stride, padding, dilation, groups)
+
+
+def convolve(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    activation: str,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Array:
+    """`conv2d` of arrays with an activation, "none" or "relu", that is applied as the result is stored."""
     check_filters(w, x, "(F, C/groups, KH, KW)")
     check_images(x, channels=w.shape[1] if groups == 1 else None)
-    stride, padding, dilation = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
+    window = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
     check_bias(b, x, len(w))
-    return kernels.conv2d(x, w, b, stride, padding, dilation, groups)
+    return kernels.conv2d(x, w, b, *window, groups, activation)
 
 
 @primitive(gate="mul")

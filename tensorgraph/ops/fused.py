@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph import hooks
+from tensorgraph import hooks, kernels
 from tensorgraph._backward import walk
 from tensorgraph._context import current
 from tensorgraph._primitive import Primitive, primitive
 from tensorgraph._tape import Array
 from tensorgraph.config import Switch
 from tensorgraph.ops.activations import relu
-from tensorgraph.ops.conv import conv2d, conv2d_gradients
+from tensorgraph.ops.conv import conv2d, conv2d_gradients, convolve
+from tensorgraph.ops.linalg import apply_linear, linear, linear_gradients
 from tensorgraph.ops.pool import max_pool2d, max_pool2d_grad
 
 
@@ -75,22 +76,27 @@ def _opens_into(fused: Primitive, chain: Callable[..., Any]) -> None:
     fused.vjp(**{name: rule(i) for i, name in enumerate(fused.arguments)})
 
 
-def _relu_grad(g: Array, out: Array) -> Array:
-    return np.where(out <= 0, g.dtype.type(0), g)  # a NaN lets the gradient pass
+# --- ReLU, applied as the result is stored ----------------------------------------------------------------------------
 
 
-# --- convolution, ReLU ------------------------------------------------------------------------------------------------
+@primitive(gate="function")
+def linear_relu(x: Array, w: Array, b: Array | None = None) -> Array:
+    """relu(linear(x, w, b))."""
+    return apply_linear(x, w, b, "relu")
+
+
+linear_relu.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, kernels.relu_grad(g, out), x, w)
+_opens_into(linear_relu, lambda x, w, b: relu(linear(x, w, b)))
 
 
 @primitive(gate="function")
 def conv2d_relu(x: Array, w: Array, b: Array | None = None, **settings: Any) -> Array:
     """relu(conv2d(x, w, b)), with conv2d's settings."""
-    out = conv2d.forward(x, w, b, **settings)
-    return np.maximum(out, 0, out=out)
+    return convolve(x, w, b, "relu", **settings)
 
 
 conv2d_relu.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_gradients(
-    wanted, _relu_grad(g, out), x, w, **settings
+    wanted, kernels.relu_grad(g, out), x, w, **settings
 )
 _opens_into(conv2d_relu, lambda x, w, b, **settings: relu(conv2d(x, w, b, **settings)))
 
@@ -106,7 +112,7 @@ def conv2d_relu_max_pool2d(
     ReLU does not change which element of a window is the first maximum, unless all are cut off and get no gradient.
     So it is applied to the few numbers that are left after pooling.
     """
-    maps = conv2d.forward(x, w, b, **settings)
+    maps = convolve(x, w, b, "none", **settings)
     out, winners = max_pool2d.forward(maps, **pool)
     return np.maximum(out, 0, out=out), winners, maps.shape
 
@@ -124,7 +130,7 @@ def _gradients(
     between: tuple[int, ...],
     **settings: Any,
 ) -> tuple[Any, Any, Any]:
-    g = max_pool2d_grad.forward(_relu_grad(g, out), winners=winners, x_shape=between, **pool)
+    g = max_pool2d_grad.forward(kernels.relu_grad(g, out), winners=winners, x_shape=between, **pool)
     return conv2d_gradients(wanted, g, x, w, **settings)
 
 
@@ -138,6 +144,7 @@ _opens_into(conv2d_relu_max_pool2d, _chain)
 # --- what is known ----------------------------------------------------------------------------------------------------
 
 FUSIONS: dict[tuple[Any, ...], Primitive] = {
+    (linear, relu): linear_relu,
     (conv2d, relu): conv2d_relu,
     (conv2d, relu, max_pool2d): conv2d_relu_max_pool2d,
 }

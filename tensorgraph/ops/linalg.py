@@ -128,12 +128,17 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
     Source: PyTorch's torch.nn.functional.linear.
     """
+    return apply_linear(x, w, b, "none")
+
+
+def apply_linear(x: Array, w: Array, b: Array | None, activation: str) -> Array:
+    """`linear` of arrays with an activation, "none" or "relu", that is applied as the result is stored."""
     if type(x) is type(w) is np.ndarray and x.ndim == 2 == w.ndim and x.shape[1] == w.shape[1]:
         known = x.dtype is w.dtype and x.dtype.kind == "f"
         if known and (b is None or (type(b) is np.ndarray and b.dtype is x.dtype and b.shape == w.shape[:1])):
-            return kernels.linear(x, w, b)  # the most frequent case, in few steps
+            return kernels.linear(x, w, b, activation)  # the most frequent case, in few steps
     _check_linear(x, w, b)
-    return kernels.linear(x, w, b)
+    return kernels.linear(x, w, b, activation)
 
 
 def _check_linear(x: Any, w: Any, b: Any) -> None:
@@ -160,19 +165,23 @@ def _flat(x: Any) -> Any:
     return x.reshape((math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim != 2 else x
 
 
-def _linear_x(g: Any, out: Any, x: Any, w: Any, b: Any) -> Any:
-    return kernels.linear_input_grad(g, w) if type(g) is np.ndarray else matmul(g, w)
+linear.vjp(
+    x=lambda g, out, x, w, b: matmul(g, w),
+    w=lambda g, out, x, w, b: matmul(_flat(g).T, _flat(x)),
+    b=lambda g, out, x, w, b: _flat(g).sum(axis=0),
+)
 
 
-def _linear_w(g: Any, out: Any, x: Any, w: Any, b: Any) -> Any:
-    return kernels.linear_weight_grad(g, x) if type(g) is np.ndarray else matmul(_flat(g).T, _flat(x))
+def linear_gradients(wanted: Sequence[bool], g: Array, x: Array, w: Array) -> tuple[Any, Any, Any]:
+    """The gradients of x, w and b from arrays."""
+    return (
+        kernels.linear_input_grad(g, w) if wanted[0] else None,
+        kernels.linear_weight_grad(g, x) if wanted[1] else None,
+        kernels.linear_bias_grad(g) if wanted[2] else None,
+    )
 
 
-def _linear_b(g: Any, out: Any, x: Any, w: Any, b: Any) -> Any:
-    return kernels.linear_bias_grad(g) if type(g) is np.ndarray else _flat(g).sum(axis=0)
-
-
-linear.vjp(x=_linear_x, w=_linear_w, b=_linear_b)
+linear.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, g, x, w)
 
 
 def _flattened_from(x: Any, *_: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension, settings
+from tensorgraph.kernels._choice import ACTIVATIONS, extension, settings
 from tensorgraph.kernels.reference.windows import Array
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
@@ -19,13 +19,21 @@ def _numbers(stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> tupl
     return *stride, padding[0][0], padding[1][0], *dilation, groups
 
 
-def conv2d(x: Array, w: Array, b: Array | None, stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> Array:
+def conv2d(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    stride: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    groups: int,
+    activation: str = "none",
+) -> Array:
     if x.dtype != np.float32:
-        return reference.conv2d(x, w, b, stride, padding, dilation, groups)
+        return reference.conv2d(x, w, b, stride, padding, dilation, groups, activation)
     counts = window_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    return _native.conv2d(
-        x, w, b, *counts, *stride, padding[0][0], padding[1][0], *dilation, groups, 0, settings.winograd
-    )
+    numbers = *counts, *_numbers(stride, padding, dilation, groups)
+    return _native.conv2d(x, w, b, *numbers, ACTIVATIONS[activation], settings.winograd)
 
 
 def conv2d_input_grad(
@@ -33,9 +41,8 @@ def conv2d_input_grad(
 ) -> Array:
     if g.dtype != np.float32:
         return reference.conv2d_input_grad(g, w, x_shape, stride, padding, dilation, groups)
-    return _native.conv2d_input_grad(
-        g, w, *x_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups, settings.winograd
-    )
+    numbers = *x_shape[1:], *_numbers(stride, padding, dilation, groups)
+    return _native.conv2d_input_grad(g, w, *numbers, settings.winograd)
 
 
 def conv2d_weight_grad(
@@ -43,6 +50,5 @@ def conv2d_weight_grad(
 ) -> tuple[Array, Array]:
     if g.dtype != np.float32:
         return reference.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
-    return _native.conv2d_weight_grad(
-        g, x, *w_shape[1:], *stride, padding[0][0], padding[1][0], *dilation, groups, settings.winograd
-    )
+    numbers = *w_shape[1:], *_numbers(stride, padding, dilation, groups)
+    return _native.conv2d_weight_grad(g, x, *numbers, settings.winograd)

@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels._choice import ACTIVATIONS, extension
 from tensorgraph.kernels.reference.linear import rows
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
 _FLOAT32 = np.dtype(np.float32)
-_ACTIVATIONS = {"none": 0, "relu": 1}
 
 
 def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Array:
     if x.dtype != _FLOAT32:
         return reference.linear(x, w, b, activation)
-    out = _native.linear(rows(x), w, b, _ACTIVATIONS[activation])
+    out = _native.linear(rows(x), w, b, ACTIVATIONS[activation])
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], len(w)))
 
 

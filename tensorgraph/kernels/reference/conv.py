@@ -17,8 +17,19 @@ from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 COLUMN_BYTES = 4 << 20  # bound of the columns of a tile, if it has more than one image; small enough for the cache
 
 
-def conv2d(x: Array, w: Array, b: Array | None, stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> Array:
-    """out[n, f, y, x] = b[f] + the sum over c, i, j of w[f, c, i, j] x[n, c, y*S + i*D - P0, x*S + j*D - P0].
+def conv2d(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    stride: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    groups: int,
+    activation: str = "none",
+) -> Array:
+    """out[n, f, y, x] = act(b[f] + the sum over c, i, j of w[f, c, i, j] x[n, c, y*S + i*D - P0, x*S + j*D - P0]).
+
+    The activation is "none" or "relu".
 
     x: (N, C, H, W), w: (F, C/G, KH, KW), b: (F,) or None -> (N, F, OH, OW)
     """
@@ -31,6 +42,8 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Sizes, padding: Pads, di
         product = rows @ columns  # (G, F/G, T*L)
         if b is not None:
             product += b.reshape(groups, -1, 1)
+        if activation == "relu":
+            np.maximum(product, 0, out=product)
         out[tile] = product.reshape(f, -1, oh, ow).swapaxes(0, 1)  # (F, T, OH, OW) -> (T, F, OH, OW)
     return out
 

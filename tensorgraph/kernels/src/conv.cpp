@@ -198,7 +198,7 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
 // How to compute it, and the zeros that the passes then read beside the rows of the source.
 void prepare(Plan& plan) {
     const Axis& row = plan.columns[0];
-    const bool enough = plan.out * 4 < LANES * 3 ? plan.taps <= CHUNK && row.count * 2 > LANES
+    const bool enough = plan.out * 4 < LANES * 3 ? plan.taps <= 512 && row.count * 2 > LANES
                                                  : plan.taps <= 32 && row.count >= LANES;
     plan.by_pixels = plan.pass_count == 1 && row.step == 1 && enough;
     plan.left = plan.right = 0;
