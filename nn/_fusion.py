@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorgraph as tg
-from nn.activation import ReLU
+from nn.activation import LeakyReLU, ReLU
 from nn.conv import Conv2d
 from nn.linear import Linear
 from nn.module import Module
@@ -18,6 +18,7 @@ STEPS: dict[type, tuple[Any, Step]] = {
     Linear: (tg.linear, lambda layer: ((layer.weight, layer.bias), {})),
     Conv2d: (tg.conv2d, lambda layer: ((layer.weight, layer.bias), layer._settings)),
     ReLU: (tg.relu, lambda layer: ((), {})),
+    LeakyReLU: (tg.leaky_relu, lambda layer: ((), {"negative_slope": layer.negative_slope})),
     MaxPool2d: (tg.max_pool2d, lambda layer: ((), {"pool": layer._settings})),
 }
 LONGEST = 3

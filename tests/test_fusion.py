@@ -48,6 +48,30 @@ def test_the_numbers_are_those_of_the_plain_operations():
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
+def test_leaky_relu_runs_with_them_too():
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((3, 1, 9, 8)).astype(np.float32)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, rng=rng), nn.LeakyReLU(0.2), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3, rng=rng)
+    )
+    assert recorded(net(x)) == ["linear", "reshape", "conv2d_relu_max_pool2d"]
+    fused = step(net, x)
+    with tg.fusion(False):
+        plain = step(net, x)
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    x = tg.tensor(x, requires_grad=True)
+    for allowed in (True, False):
+        with tg.fusion(allowed):
+            (g,) = tg.gradients([net(x).sum()], [x], create_graph=True)
+            net.zero_grad()
+            (g * g).sum().backward()
+            second = net[0].weight.grad.numpy()
+        if allowed:
+            first = second
+    np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-6)
+
+
 def test_what_runs_as_one():
     net, x = network(), tg.zeros(1, 2, 8, 10)
     fused = ["linear", "reshape", "conv2d_relu", "conv2d_relu_max_pool2d"]
@@ -77,6 +101,10 @@ def test_layers_that_compute_something_else_are_left_alone():
 
     conv, x = nn.Conv2d(1, 1, 1), tg.ones(1, 1, 2, 2)
     assert recorded(nn.Sequential(conv, Shifted())(x)) == ["add", "relu", "conv2d"]
+    falling = nn.LeakyReLU()
+    falling.negative_slope = -1.0  # |x|: the largest after it is not the largest before
+    net = nn.Sequential(conv, falling, nn.MaxPool2d(2))
+    assert recorded(net(x)) == ["max_pool2d", "leaky_relu", "conv2d"]
     relu = nn.ReLU()
     relu.forward = lambda x: x * 2.0
     assert recorded(nn.Sequential(conv, relu)(x)) == ["mul", "conv2d"]

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tensorgraph import hooks, kernels
 from tensorgraph._backward import walk
 from tensorgraph._context import current
 from tensorgraph._primitive import Primitive, primitive
 from tensorgraph._tape import Array
 from tensorgraph.config import Switch
-from tensorgraph.ops.activations import relu
+from tensorgraph.ops.activations import leaky_relu, relu
 from tensorgraph.ops.conv import conv2d, conv2d_gradients, convolve
 from tensorgraph.ops.linalg import apply_linear, linear, linear_gradients
 from tensorgraph.ops.pool import max_pool2d, max_pool2d_grad
@@ -100,21 +98,22 @@ conv2d_relu.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_grad
 )
 _opens_into(conv2d_relu, lambda x, w, b, **settings: relu(conv2d(x, w, b, **settings)))
 
-# --- convolution, ReLU, max pooling -----------------------------------------------------------------------------------
+# --- convolution, ReLU or leaky ReLU, max pooling ---------------------------------------------------------------------
+#
+# What rises with its argument does not change which element of a window is the first maximum; ReLU does where it cuts
+# off all of them, but then none gets a gradient. So it is applied to the few numbers that are left after pooling.
 
 
 @primitive(gate="function", saves=("winners", "between"))
 def conv2d_relu_max_pool2d(
-    x: Array, w: Array, b: Array | None = None, *, pool: dict[str, Any], **settings: Any
+    x: Array, w: Array, b: Array | None = None, *, pool: dict[str, Any], negative_slope: float = 0.0, **settings: Any
 ) -> tuple[Array, Array, tuple[int, ...]]:
-    """max_pool2d(relu(conv2d(x, w, b)), **pool), with conv2d's settings.
-
-    ReLU does not change which element of a window is the first maximum, unless all are cut off and get no gradient.
-    So it is applied to the few numbers that are left after pooling.
-    """
+    """max_pool2d(leaky_relu(conv2d(x, w, b)), **pool), with conv2d's settings; a slope of 0 is relu."""
+    if negative_slope < 0:
+        raise ValueError(f"negative_slope must not be negative, got {negative_slope}: it would turn the order round")
     maps = convolve(x, w, b, "none", **settings)
     out, winners = max_pool2d.forward(maps, **pool)
-    return np.maximum(out, 0, out=out), winners, maps.shape
+    return kernels.leaky_relu(out, negative_slope) if negative_slope else kernels.relu(out), winners, maps.shape
 
 
 def _gradients(
@@ -128,14 +127,27 @@ def _gradients(
     pool: dict[str, Any],
     winners: Array,
     between: tuple[int, ...],
+    negative_slope: float = 0.0,
     **settings: Any,
 ) -> tuple[Any, Any, Any]:
-    g = max_pool2d_grad.forward(kernels.relu_grad(g, out), winners=winners, x_shape=between, **pool)
+    g = kernels.leaky_relu_grad(g, out, negative_slope) if negative_slope else kernels.relu_grad(g, out)
+    g = max_pool2d_grad.forward(g, winners=winners, x_shape=between, **pool)
     return conv2d_gradients(wanted, g, x, w, **settings)
 
 
-def _chain(x: Any, w: Any, b: Any, *, pool: Any, winners: Any = None, between: Any = None, **settings: Any) -> Any:
-    return max_pool2d(relu(conv2d(x, w, b, **settings)), **pool)
+def _chain(
+    x: Any,
+    w: Any,
+    b: Any,
+    *,
+    pool: Any,
+    winners: Any = None,
+    between: Any = None,
+    negative_slope: float = 0.0,
+    **settings: Any,
+) -> Any:
+    maps = conv2d(x, w, b, **settings)
+    return max_pool2d(leaky_relu(maps, negative_slope=negative_slope) if negative_slope else relu(maps), **pool)
 
 
 conv2d_relu_max_pool2d.vjp_arrays = _gradients
@@ -147,4 +159,5 @@ FUSIONS: dict[tuple[Any, ...], Primitive] = {
     (linear, relu): linear_relu,
     (conv2d, relu): conv2d_relu,
     (conv2d, relu, max_pool2d): conv2d_relu_max_pool2d,
+    (conv2d, leaky_relu, max_pool2d): conv2d_relu_max_pool2d,
 }
