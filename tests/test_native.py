@@ -242,6 +242,30 @@ def test_convolution_of_random_settings(isa):
 
 
 @needs_native
+def test_convolution_and_pooling_in_one(isa, threads):
+    rng = np.random.default_rng(6)
+    for turn, (f, size, kernel, stride, padding) in enumerate(
+        [
+            (5, 9, (2, 2), (2, 2), 0),
+            (33, 17, (3, 3), (2, 2), 1),
+            (20, 26, (2, 2), (2, 2), 0),
+            (40, 12, (2, 3), (1, 2), 1),
+        ]
+    ):
+        threads(1 + turn % 2)
+        x = rng.standard_normal((4, 16 if turn == 3 else 2, size, size)).astype(np.float32)
+        w = rng.standard_normal((f, x.shape[1], 3, 3)).astype(np.float32)
+        b = rng.standard_normal(f).astype(np.float32)
+        window = ((1, 1), ((1, 1), (0, 1)), (1, 1))
+        pool = (kernel, stride, ((padding, padding), (padding, padding)), (1, 1))
+        for ceil_mode in (False, True):
+            out, winners = kernels.conv2d_max_pool2d(x, w, b, window, 1, pool, ceil_mode)
+            expected = reference.max_pool2d(kernels.conv2d(x, w, b, *window, 1), *pool, ceil_mode)
+            np.testing.assert_array_equal(out, expected[0])
+            np.testing.assert_array_equal(winners, expected[1])
+
+
+@needs_native
 def test_nan_and_infinity_stay_where_they_belong(isa):
     x = np.zeros((2, 1, 6, 6), np.float32)
     x[0, 0, 2, 3], x[1, 0, 5, 5] = np.nan, np.inf

@@ -69,11 +69,19 @@ def convolve(
     groups: int = 1,
 ) -> Array:
     """`conv2d` of arrays with an activation, "none" or "relu", that is applied as the result is stored."""
+    window = checked_window(x, w, b, stride, padding, dilation, groups)
+    return kernels.conv2d(x, w, b, *window, groups, activation)
+
+
+def checked_window(
+    x: Array, w: Array, b: Array | None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> tuple[shapes.Sizes, shapes.Pads, shapes.Sizes]:
+    """(stride, padding, dilation) as kernels take them, after checking all arguments of a convolution."""
     check_filters(w, x, "(F, C/groups, KH, KW)")
     check_images(x, channels=w.shape[1] if groups == 1 else None)
     window = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
     check_bias(b, x, len(w))
-    return kernels.conv2d(x, w, b, *window, groups, activation)
+    return window
 
 
 @primitive(gate="mul")

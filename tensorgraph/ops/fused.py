@@ -16,8 +16,9 @@ from tensorgraph._context import current
 from tensorgraph._primitive import Primitive, primitive
 from tensorgraph._tape import Array
 from tensorgraph.config import Switch
+from tensorgraph.kernels import shapes
 from tensorgraph.ops.activations import leaky_relu, relu
-from tensorgraph.ops.conv import conv2d, conv2d_gradients, convolve
+from tensorgraph.ops.conv import checked_window, conv2d, conv2d_gradients, convolve
 from tensorgraph.ops.linalg import apply_linear, linear, linear_gradients
 from tensorgraph.ops.pool import max_pool2d, max_pool2d_grad
 
@@ -104,6 +105,9 @@ _opens_into(conv2d_relu, lambda x, w, b, **settings: relu(conv2d(x, w, b, **sett
 # off all of them, but then none gets a gradient. So it is applied to the few numbers that are left after pooling.
 
 
+_POOL = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}  # max_pool2d's defaults
+
+
 @primitive(gate="function", saves=("winners", "between"))
 def conv2d_relu_max_pool2d(
     x: Array, w: Array, b: Array | None = None, *, pool: dict[str, Any], negative_slope: float = 0.0, **settings: Any
@@ -111,9 +115,12 @@ def conv2d_relu_max_pool2d(
     """max_pool2d(leaky_relu(conv2d(x, w, b)), **pool), with conv2d's settings; a slope of 0 is relu."""
     if negative_slope < 0:
         raise ValueError(f"negative_slope must not be negative, got {negative_slope}: it would turn the order round")
-    maps = convolve(x, w, b, "none", **settings)
-    out, winners = max_pool2d.forward(maps, **pool)
-    return kernels.leaky_relu(out, negative_slope) if negative_slope else kernels.relu(out), winners, maps.shape
+    window = checked_window(x, w, b, **settings)
+    between = (len(x), len(w), *shapes.window_sizes(x.shape[2:], w.shape[2:], *window))
+    ceil_mode = pool.get("ceil_mode", False)
+    slide = shapes.pool_window(between, **(_POOL | pool))
+    out, winners = kernels.conv2d_max_pool2d(x, w, b, window, settings.get("groups", 1), slide, ceil_mode)
+    return kernels.leaky_relu(out, negative_slope) if negative_slope else kernels.relu(out), winners, between
 
 
 def _gradients(

@@ -8,6 +8,7 @@ import numpy as np
 
 from tensorgraph.kernels import reference
 from tensorgraph.kernels._choice import ACTIVATIONS, extension, settings
+from tensorgraph.kernels.native.pool import MOST_TAPS, pool_numbers
 from tensorgraph.kernels.reference.windows import Array
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
@@ -34,6 +35,24 @@ def conv2d(
     counts = window_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     numbers = *counts, *_numbers(stride, padding, dilation, groups)
     return _native.conv2d(x, w, b, *numbers, ACTIVATIONS[activation], settings.winograd)
+
+
+def conv2d_max_pool2d(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    window: tuple[Sizes, Pads, Sizes],
+    groups: int,
+    pool: tuple[Sizes, Sizes, Pads, Sizes],
+    ceil_mode: bool,
+) -> tuple[Array, Array]:
+    kernel, stride, padding, dilation = pool
+    if x.dtype != np.float32 or kernel[0] * kernel[1] > MOST_TAPS:
+        return reference.conv2d_max_pool2d(x, w, b, window, groups, pool, ceil_mode)
+    maps = window_sizes(x.shape[2:], w.shape[2:], *window)
+    counts = window_sizes(maps, kernel, stride, padding, dilation, ceil_mode=ceil_mode)
+    numbers = *maps, *_numbers(*window, groups), settings.winograd
+    return _native.conv2d_max_pool2d(x, w, b, *numbers, *counts, *pool_numbers(*pool))
 
 
 def conv2d_input_grad(

@@ -17,7 +17,8 @@ ONCE = (1, 1)
 MOST_TAPS = 255  # that a byte can number
 
 
-def _settings(kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> tuple[int, ...]:
+def pool_numbers(kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> tuple[int, ...]:
+    """As the compiled kernels take them."""
     return (*kernel, *stride, padding[0][0], padding[1][0], *dilation)
 
 
@@ -30,7 +31,7 @@ def max_pool2d(
     if x.dtype != np.float32 or kernel[0] * kernel[1] > MOST_TAPS:
         return reference.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
     counts = window_sizes(x.shape[2:], kernel, stride, padding, dilation, ceil_mode=ceil_mode)
-    return _native.max_pool2d(x, *counts, *_settings(kernel, stride, padding, dilation))
+    return _native.max_pool2d(x, *counts, *pool_numbers(kernel, stride, padding, dilation))
 
 
 def max_pool2d_grad(
@@ -38,13 +39,13 @@ def max_pool2d_grad(
 ) -> Array:
     if g.dtype != np.float32 or winners.dtype != np.uint8:
         return reference.max_pool2d_grad(g, winners, x_shape, kernel, stride, padding, dilation)
-    return _native.max_pool2d_grad(g, winners, *x_shape[2:], *_settings(kernel, stride, padding, dilation))
+    return _native.max_pool2d_grad(g, winners, *x_shape[2:], *pool_numbers(kernel, stride, padding, dilation))
 
 
 def max_pool2d_take(x: Array, winners: Array, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Array:
     if x.dtype != np.float32 or winners.dtype != np.uint8:
         return reference.max_pool2d_take(x, winners, kernel, stride, padding, dilation)
-    return _native.max_pool2d_take(x, winners, *winners.shape[2:], *_settings(kernel, stride, padding, dilation))
+    return _native.max_pool2d_take(x, winners, *winners.shape[2:], *pool_numbers(kernel, stride, padding, dilation))
 
 
 # --- the average -----------------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ def avg_pool2d(
         return adaptive_avg_pool2d(x, ONCE)
     counts = window_sizes(x.shape[2:], kernel, stride, padding, ONCE, ceil_mode=ceil_mode)
     ends = padding[0][1], padding[1][1]
-    return _native.avg_pool2d(x, *counts, *_settings(kernel, stride, padding, ONCE), *ends, count_include_pad)
+    return _native.avg_pool2d(x, *counts, *pool_numbers(kernel, stride, padding, ONCE), *ends, count_include_pad)
 
 
 def avg_pool2d_grad(
@@ -70,7 +71,7 @@ def avg_pool2d_grad(
     if _sees_all(x_shape, kernel, padding):
         return adaptive_avg_pool2d_grad(g, x_shape)
     ends = padding[0][1], padding[1][1]
-    settings = _settings(kernel, stride, padding, ONCE)
+    settings = pool_numbers(kernel, stride, padding, ONCE)
     return _native.avg_pool2d_grad(g, *x_shape[2:], *settings, *ends, count_include_pad)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tensorgraph.kernels.reference.pool import max_pool2d
 from tensorgraph.kernels.reference.windows import Array, add_windows, windows
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
@@ -46,6 +47,22 @@ def conv2d(
             np.maximum(product, 0, out=product)
         out[tile] = product.reshape(f, -1, oh, ow).swapaxes(0, 1)  # (F, T, OH, OW) -> (T, F, OH, OW)
     return out
+
+
+def conv2d_max_pool2d(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    window: tuple[Sizes, Pads, Sizes],
+    groups: int,
+    pool: tuple[Sizes, Sizes, Pads, Sizes],
+    ceil_mode: bool,
+) -> tuple[Array, Array]:
+    """A convolution and the max pooling of its maps, which are not kept: the maxima, and the taps that saw them.
+
+    window: the convolution's stride, padding, dilation. pool: the pooling's kernel, stride, padding, dilation.
+    """
+    return max_pool2d(conv2d(x, w, b, *window, groups), *pool, ceil_mode)
 
 
 def conv2d_input_grad(

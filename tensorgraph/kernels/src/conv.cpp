@@ -10,6 +10,9 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
+
+void max_pool2d(const Pool& pool, const float* x, float* out, uint8_t* winners);  // in maxpool.cpp
+
 namespace {
 
 constexpr int64_t GROUP_PIXELS = 128;  // at least so many share the weights while they are in the nearest cache
@@ -56,6 +59,8 @@ struct Plan {
     int64_t left, right;       // zeros that the planes need
     int64_t block, blocks;     // channels that are computed together, and how many times
     bool by_pixels;            // lanes are pixels (conv_pixels.h), not channels
+    const Pool* pool;          // the maps are pooled while they are in the cache, and not kept; nullptr: they are the result
+    uint8_t* winners;
     int64_t lanes(int64_t block_number) const {  // for which the weights of a block are packed
         const int64_t count = smaller(block, out - block_number * block);
         return by_pixels ? count : count <= LANES ? LANES : BLOCK;
@@ -98,6 +103,13 @@ void store_block(const float* sums, int64_t pixels, int64_t count, const float* 
     }
 }
 
+// Pools the maps of `count` channels of one image; `channel` is the number of the first, all images' counted.
+void pool_maps(const Plan& plan, const float* maps, int64_t channel, int64_t count, float* out) {
+    Pool p = *plan.pool;
+    p.planes = count;
+    max_pool2d(p, maps, out + channel * p.oh * p.ow, plan.winners + channel * p.oh * p.ow);
+}
+
 // The images first .. last-1 of one group, for the blocks of channels begin .. end-1.
 void run_images(const Plan& plan, const float* source, const float* weights, const float* bias, Activation act,
                 float* out, int64_t group, int64_t first, int64_t last, int64_t begin, int64_t end) {
@@ -106,6 +118,7 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
     const bool copied = plan.left + plan.right > 0;
     const Scratch room(copied ? images * in_size * wide : 1);
     const Scratch sums(plan.by_pixels ? 1 : (images * plane + LANES) * BLOCK);
+    const Scratch maps(plan.pool != nullptr ? plan.block * plane + LANES : 1);
     const float* planes = source + (first * plan.groups + group) * in_size * plan.in_w;
     int64_t image_stride = plan.groups * in_size * plan.in_w;
     if (copied) {
@@ -121,10 +134,17 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
         const int64_t at = group * plan.out + channel;
         const float* packed = weights + block * plan.block * plan.taps;
         const float* shift = bias == nullptr ? bias : bias + at;
-        float* to = out + (first * plan.groups * plan.out + at) * plane;
+        const auto finish = [&](int64_t n, auto&& write) {  // write(to): the maps of image n
+            const int64_t to = (first + n) * plan.groups * plan.out + at;
+            if (plan.pool == nullptr) return write(out + to * plane);
+            write(maps.floats());
+            pool_maps(plan, maps.floats(), to, count, out);
+        };
         if (plan.by_pixels) {
-            for (int64_t n = 0; n < images; ++n, to += plan.groups * plan.out * plane) {
-                run_pixels(plan.passes[0], planes + n * image_stride, packed, count, shift, act, to);
+            for (int64_t n = 0; n < images; ++n) {
+                finish(n, [&](float* to) {
+                    run_pixels(plan.passes[0], planes + n * image_stride, packed, count, shift, act, to);
+                });
             }
             continue;
         }
@@ -142,9 +162,11 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
             }
             packed += taps * lanes;
         }
-        for (int64_t n = 0; n < images; ++n, to += plan.groups * plan.out * plane) {
-            (narrow ? store_block<1> : store_block<2>)(sums.floats() + n * plane * (narrow ? LANES : BLOCK), plane, count,
-                                                       shift, act, to);
+        for (int64_t n = 0; n < images; ++n) {
+            const float* from = sums.floats() + n * plane * (narrow ? LANES : BLOCK);
+            finish(n, [&](float* to) {
+                (narrow ? store_block<1> : store_block<2>)(from, plane, count, shift, act, to);
+            });
         }
     }
 }
@@ -214,8 +236,10 @@ void prepare(Plan& plan) {
 
 }  // namespace
 
-void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
+namespace {
+
+void convolve(const Conv& v, const Pool* pool, const float* x, const float* w, const float* b, float* out,
+              uint8_t* winners, Activation act) {
     const int64_t c = v.c / v.groups, f = v.f / v.groups, area = v.kh * v.kw;
     const Scratch room(4 * (v.kh + v.kw));
     auto* taps = reinterpret_cast<int64_t*>(room.floats());
@@ -223,9 +247,24 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
     const Axis columns = forward_axis(v.ow, v.kw, v.stride_w, v.left, v.dilation_w, taps + 2 * v.kh);
     Pass pass;
     Plan plan{v.n,  v.groups, c,        v.h, v.w, f, v.oh, v.ow, area, c * area, v.kw, f * c * area, &pass, &rows,
-              &columns, 1, c * area, 0, 0, 0, 0, false};
+              &columns, 1, c * area, 0, 0, 0, 0, false, pool, winners};
     prepare(plan);
     run(plan, x, w, b, act, out);
+}
+
+}  // namespace
+
+void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
+    convolve(v, nullptr, x, w, b, out, nullptr, act);
+}
+
+void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
+                       uint8_t* winners, bool winograd) {
+    if (!winograd || !winograd_fits(v)) return convolve(v, &pool, x, w, b, out, winners, NONE);
+    const Scratch maps(v.n * v.f * v.oh * v.ow);
+    winograd_forward(v, x, w, b, maps.floats(), NONE);
+    max_pool2d(pool, maps.floats(), out, winners);
 }
 
 void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
@@ -245,7 +284,7 @@ void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out
                                    taps + 2 * (phases_h * v.kh + x * v.kw));
     }
     Plan plan{v.n, v.groups, f, v.oh, v.ow, c, v.h, v.w, c * area, area, v.kw, f * c * area,
-              reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0, 0, 0, false};
+              reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0, 0, 0, false, nullptr, nullptr};
     prepare(plan);
     run(plan, g, w, nullptr, NONE, out);
 }

@@ -32,7 +32,6 @@ struct BatchNorm {
 };
 
 // `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
-
 enum Activation : int64_t { NONE, RELU };
 enum Reduction : int64_t { EACH, SUM, MEAN };
 
@@ -54,6 +53,8 @@ struct AdamOptions {
 #define TENSORGRAPH_KERNELS(KERNEL)                                                                                    \
     KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out,                      \
             Activation act, bool winograd))                                                                            \
+    KERNEL(conv2d_max_pool2d, (const Conv& conv, const Pool& pool, const float* x, const float* w, const float* b,     \
+                               float* out, uint8_t* winners, bool winograd))                                           \
     KERNEL(conv2d_input_grad, (const Conv& conv, const float* g, const float* w, float* out, bool winograd))           \
     KERNEL(conv2d_weight_grad, (const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,        \
             bool winograd))                                                                                            \

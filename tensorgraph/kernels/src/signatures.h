@@ -11,7 +11,7 @@
 namespace tensorgraph {
 
 constexpr int MAX_ARRAYS = 8;
-constexpr int MAX_INTEGERS = 16;
+constexpr int MAX_INTEGERS = 24;
 constexpr int MAX_REALS = 8;
 constexpr int MAX_OUTPUTS = 3;
 constexpr int MAX_RANK = 4;
