@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Node:
+class Node(ABC):
     """One recorded call: `out = primitive(*arrays, **options)`; parents[i] made arrays[i], None for a constant."""
 
     __slots__ = ("name", "options", "out", "primitive", "scope", "source")
@@ -47,14 +48,14 @@ class Node:
                 watcher(self)
 
     @property
+    @abstractmethod
     def arrays(self) -> tuple[Any, ...]:
         """The arguments of the call."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def parents(self) -> tuple[Node | None, ...]:
         """The nodes that made them."""
-        raise NotImplementedError
 
     @property
     def op(self) -> str:
@@ -69,9 +70,9 @@ class Node:
     def freed(self) -> bool:
         return self.options is None
 
+    @abstractmethod
     def free(self) -> None:
         """Let go of everything a later walk would need."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         shape = "freed" if self.out is None else f"shape {self.out.shape}"
@@ -143,6 +144,9 @@ class Leaf(Node):
         self.primitive = self.out = self.scope = self.source = self.name = None
         self.options = _NO_OPTIONS
         self.tensor = weakref.ref(tensor)
+
+    def free(self) -> None:
+        """A leaf holds nothing."""
 
 
 def count_uses(roots: Iterable[Node], ends: Collection[Node] = ()) -> dict[Node, int]:
