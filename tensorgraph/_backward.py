@@ -138,7 +138,11 @@ def _downstream_at_once(
 ) -> list[Any]:
     """`_downstream` by the one rule that gives all gradients, on arrays; it may give more than is wanted."""
     wanted = [parent is not None and (needed is None or parent in needed) for parent in parents]
-    found = node.primitive.vjp_arrays(wanted, g, out, *arrays, **node.options)
+    try:
+        found = node.primitive.vjp_arrays(wanted, g, out, *arrays, **node.options)
+    except Exception as error:
+        error.add_note(f"in {_place(node)}: the gradient rule for all its arguments")
+        raise
     return [_fitted(d, node, i, g) if wanted[i] else None for i, d in enumerate(found)]
 
 

@@ -350,3 +350,14 @@ def test_infinite_gradients_come_without_a_warning():
     x = leaf([0.0, 4.0])
     tg.sqrt(x).sum().backward()
     same(x.grad, [np.inf, 0.25])
+
+
+def test_an_error_in_the_rule_for_all_gradients_names_the_operation(monkeypatch):
+    def fails(*args, **options):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(tg.linear, "vjp_arrays", fails)
+    y = tg.linear(leaf([[1.0]]), np.ones((1, 1))).sum()
+    with pytest.raises(ZeroDivisionError) as caught:
+        y.backward()
+    assert caught.value.__notes__ == ["in linear: the gradient rule for all its arguments"]
