@@ -51,16 +51,15 @@ struct AdamOptions {
 };
 
 #define TENSORGRAPH_KERNELS(KERNEL)                                                                                    \
-    KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out,                      \
-            Activation act, bool winograd))                                                                            \
+    KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,      \
+                    bool winograd))                                                                                    \
     KERNEL(conv2d_max_pool2d, (const Conv& conv, const Pool& pool, const float* x, const float* w, const float* b,     \
                                float* out, uint8_t* winners, bool winograd))                                           \
     KERNEL(conv2d_input_grad, (const Conv& conv, const float* g, const float* w, float* out, bool winograd))           \
     KERNEL(conv2d_weight_grad, (const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,        \
-            bool winograd))                                                                                            \
+                                bool winograd))                                                                        \
     KERNEL(conv2d_winograd, (const Conv& conv, int64_t tile, const float* x, const float* w, const float* b,           \
-            float* out,                                                                                                \
-                             Activation act))                                                                          \
+                             float* out, Activation act))                                                              \
     KERNEL(conv2d_winograd_input_grad, (const Conv& conv, int64_t tile, const float* g, const float* w, float* out))   \
     KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, int64_t tile, const float* g, const float* x, float* out,   \
                                          float* bias_grad))                                                            \
