@@ -260,13 +260,20 @@ class _Place:
 
     def __str__(self) -> str:
         kind = type(self.module).__name__
-        root = self
-        while isinstance(root.outer, _Place):
-            root = root.outer
-        for path, module in root.module.named_modules():
+        for path, module in self._root().named_modules():
             if module is self.module:
                 return f"{path} ({kind})" if path else kind
         return kind
+
+    def path_of(self, tensor: Any) -> str | None:
+        """The name of a parameter in the outermost running module, None if it is not one of its."""
+        return next((path for path, parameter in self._root().named_parameters() if parameter is tensor), None)
+
+    def _root(self) -> Module:
+        place = self
+        while isinstance(place.outer, _Place):
+            place = place.outer
+        return place.module
 
 
 def layer_error(kind: type[Exception], text: str) -> Exception:

@@ -17,6 +17,7 @@ from tensorgraph.creation import (
     zeros_like,
 )
 from tensorgraph.errors import GradError, ShapeError
+from tensorgraph.graph import Graph, graph
 from tensorgraph.ops import (
     abs,
     adaptive_avg_pool2d,
@@ -111,6 +112,7 @@ from tensorgraph.tensor import Tensor
 
 __all__ = [
     "GradError",
+    "Graph",
     "ShapeError",
     "Tensor",
     "abs",
@@ -158,6 +160,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradients",
+    "graph",
     "greater",
     "greater_equal",
     "hessian",

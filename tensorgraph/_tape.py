@@ -149,6 +149,10 @@ class Leaf(Node):
         """A leaf holds nothing."""
 
 
+named: weakref.WeakValueDictionary[tuple[int, str], Array] = weakref.WeakValueDictionary()
+"""Arrays of tensors without a node that have a name, for pictures: (id of the array, name) -> the array."""
+
+
 def count_uses(roots: Iterable[Node], ends: Collection[Node] = ()) -> dict[Node, int]:
     """Every node the roots depend on, with the number of edges that lead to it; iterative, sees each edge once.
 

@@ -11,7 +11,7 @@ from tensorgraph import _protocols, ops
 from tensorgraph._backward import walk
 from tensorgraph._context import current, located
 from tensorgraph._methods import Methods
-from tensorgraph._tape import Array, Leaf, Node, Traced, expose, keepable, writable
+from tensorgraph._tape import Array, Leaf, Node, Traced, expose, keepable, named, writable
 from tensorgraph.errors import GradError, ShapeError
 
 
@@ -168,6 +168,8 @@ class Tensor(Methods):
         self._name = name
         if self._node is not None:
             self._node.name = name
+        elif name is not None:
+            named[id(self._array), name] = self._array
 
     # --- the gradient ---
 

@@ -19,6 +19,8 @@ LAYERS = """
 nn
 tensorgraph/__init__.py
 extend
+graph
+_snapshot
 autodiff, creation, updates
 tensor
 _methods, _protocols

@@ -1,0 +1,79 @@
+"""Graph: what was recorded, as numbered gates with values and gradients, to be looked at.
+
+What draws a graph is imported when it is asked for: a program that trains pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tensorgraph._context import located
+from tensorgraph.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tensorgraph._snapshot import GraphNode
+
+
+class Graph:
+    """A snapshot of a recorded computation; made by `tg.graph` and `tg.draw`.
+
+    `nodes` holds what went in and every gate, numbered from 0, inputs before what uses them, the output last:
+    `graph.nodes[i].id == i`. Each has
+
+    - `id op gate name scope shape dtype value grad inputs options`;
+    - `arguments`, what the operation calls its inputs, and `downstream`, the gradient it sends to each;
+    - `layers`, all the layers around it, and `source`, its line of the program if `tg.record()` was on.
+
+    A value used by several gates goes through a copy gate. Fused operations are opened. Nothing in it ever changes.
+    """
+
+    __slots__ = ("nodes",)
+
+    nodes: tuple[GraphNode, ...]
+
+    def __init__(self, nodes: tuple[GraphNode, ...]) -> None:
+        self.nodes = nodes
+
+    @property
+    def output(self) -> GraphNode:
+        """The node whose gradients these are."""
+        return self.nodes[-1]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {self.output.op!r}, {len(self)} nodes>"
+
+
+def graph(output: Any, *, grads: bool = True) -> Graph:
+    """What was recorded on the way to `output`: every gate, with its value and its gradient.
+
+    It runs a reverse walk of its own, changes no `.grad` and frees nothing: `backward()` works afterwards as before.
+
+    Arguments:
+        output: a tensor that requires a gradient. Of one that is not a scalar, the gradients are those of its sum.
+        grads: whether to run the walk; without it every gradient is None.
+
+    Returns:
+        A `Graph`; the output is its last node.
+
+    Raises:
+        GradError: nothing was recorded, or an earlier backward pass has freed the graph. TypeError: not a tensor.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> x = tg.tensor(3.0, requires_grad=True, name="x")
+        >>> for node in tg.graph(x * x).nodes:
+        ...     print(node.id, node.op, node.value, node.grad, node.inputs)
+        0 parameter 3.0 6.0 ()
+        1 copy 3.0 6.0 (0,)
+        2 mul 9.0 1.0 (1, 1)
+
+    Source: course, section 1, gates.
+    """
+    from tensorgraph._snapshot import snapshot
+
+    if not isinstance(output, Tensor):
+        raise located(TypeError, "graph", f"output must be a tensor, got {type(output).__name__}")
+    return Graph(snapshot(output, grads=grads))
