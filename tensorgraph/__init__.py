@@ -16,6 +16,7 @@ from tensorgraph.creation import (
     zeros,
     zeros_like,
 )
+from tensorgraph.detect import detect_nan
 from tensorgraph.errors import GradError, ShapeError
 from tensorgraph.graph import Graph, graph
 from tensorgraph.ops import (
@@ -139,6 +140,7 @@ __all__ = [
     "cumsum",
     "current_scope",
     "default_rng",
+    "detect_nan",
     "div",
     "dot",
     "dropout",

@@ -121,11 +121,11 @@ def _downstream(
             continue
         if rule is None:
             name = node.primitive.argument(len(downstream))
-            raise GradError(f"{_place(node)}: not differentiable with respect to {name}; detach() it")
+            raise GradError(f"{place(node)}: not differentiable with respect to {name}; detach() it")
         try:
             d = rule(g, out, *arrays, **options) if options else rule(g, out, *arrays)
         except Exception as error:
-            error.add_note(f"in {_place(node)}: the gradient rule for {node.primitive.argument(len(downstream))}")
+            error.add_note(f"in {place(node)}: the gradient rule for {node.primitive.argument(len(downstream))}")
             raise
         if type(d) is not ndarray or d.shape != x.shape or d.dtype is not x.dtype:
             d = _fitted(d, node, len(downstream), g)
@@ -141,7 +141,7 @@ def _downstream_at_once(
     try:
         found = node.primitive.vjp_arrays(wanted, g, out, *arrays, **node.options)
     except Exception as error:
-        error.add_note(f"in {_place(node)}: the gradient rule for all its arguments")
+        error.add_note(f"in {place(node)}: the gradient rule for all its arguments")
         raise
     return [_fitted(d, node, i, g) if wanted[i] else None for i, d in enumerate(found)]
 
@@ -150,7 +150,7 @@ def _spelled_rules(node: Any) -> Sequence[Rule | None]:
     """One rule for each argument of a variadic call, which has one rule for all; an error if there are no rules."""
     name, rules = node.primitive.name, node.primitive.rules
     if rules is None:
-        raise GradError(f"{_place(node)}: has no gradient rules; give them with {name}.vjp(argument=rule, ...)")
+        raise GradError(f"{place(node)}: has no gradient rules; give them with {name}.vjp(argument=rule, ...)")
     return [rules[0] and partial(rules[0], i) for i in range(len(node.parents))]
 
 
@@ -166,14 +166,14 @@ def _fitted(d: Any, node: Any, i: int, g: Any) -> Any:
     if d.shape != x.shape:
         if not node.primitive.elementwise or d.shape != g.shape:
             raise GradError(
-                f"{_place(node)}: the gradient rule for {node.primitive.argument(i)} returned shape {d.shape} "
+                f"{place(node)}: the gradient rule for {node.primitive.argument(i)} returned shape {d.shape} "
                 f"for an argument of shape {x.shape}"
             )
         d = sum_to(d, shape=x.shape)
     return d if d.dtype == x.dtype else astype(d, dtype=x.dtype)
 
 
-def _place(node: Any) -> str:
+def place(node: Any) -> str:
     """Where the node was recorded, for messages."""
     layer = "" if node.scope is None else f"{node.scope}: "
     line = "" if node.source is None else f" (recorded at {node.source})"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgraph.errors import ShapeError
+from tensorgraph.hooks import on_error
 
 LIBRARY = ("tensorgraph", "nn")
 
@@ -135,6 +136,10 @@ class scope:  # noqa: N801 (a context manager, used like a function)
         token = _context.set(Context(recording, label, lines, context))
         try:
             return function(*args, **options)
+        except Exception as error:
+            for watcher in on_error:
+                watcher(error, label, args)
+            raise
         finally:
             _context.reset(token)
 

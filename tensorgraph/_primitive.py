@@ -21,6 +21,7 @@ from tensorgraph._context import current, located, public_kind, user_line
 from tensorgraph._dtypes import promote
 from tensorgraph._tape import Call, Node, PairCall, Traced, keepable
 from tensorgraph.errors import ShapeError
+from tensorgraph.hooks import on_error
 
 Rule = Callable[..., Any]
 
@@ -105,7 +106,8 @@ class Primitive:
         """The name of the i-th array argument."""
         return f"{self.arguments[0]}[{i}]" if self.variadic else self.arguments[i]
 
-    def _names(self, arrays: Any) -> list[str]:
+    def names(self, arrays: Any) -> list[str]:
+        """The names of all arguments of a call."""
         return [self.argument(i) for i in range(len(arrays))]
 
     # --- calls ---
@@ -194,7 +196,7 @@ class Primitive:
             return error
         if (kind := public_kind(error)) is not None:
             hint = self.hint(*args) if self.hint is not None and kind is ShapeError else ""
-            got = f"; got {describe(self._names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
+            got = f"; got {describe(self.names(arrays), arrays)}" if kind is np.exceptions.AxisError else ""
             strange = [i for i, arg in enumerate(args) if not isinstance(arg, OPERANDS)]
             text = f"{unexpected(error, self.forward)}{hint}{got}"
             if strange:
@@ -202,10 +204,12 @@ class Primitive:
             named = located(kind, self.name, text).with_traceback(error.__traceback__)
         else:
             named = error
-            named.add_note(f"in {self.name} of {describe(self._names(arrays), arrays)}")
+            named.add_note(f"in {self.name} of {describe(self.names(arrays), arrays)}")
         named._located = True  # type: ignore[attr-defined]
         if (line := user_line()) is not None:
             named.add_note(f"at {line}")
+        for watcher in on_error:
+            watcher(named, self, args)
         return named
 
     def __repr__(self) -> str:
@@ -238,7 +242,7 @@ class Elementwise(Primitive):
 
     def _explain(self, error: Exception, args: Any, arrays: Any) -> Exception:
         if type(error) is ValueError and "broadcast" in str(error):
-            text = f"{describe(self._names(arrays), arrays)} do not broadcast"
+            text = f"{describe(self.names(arrays), arrays)} do not broadcast"
             error = ShapeError(text).with_traceback(error.__traceback__)
         return super()._explain(error, args, arrays)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from tensorgraph import hooks
 from tensorgraph._backward import walk
-from tensorgraph._context import Source, enable_grad, scope
+from tensorgraph._context import Source, current, enable_grad, scope, user_line
 from tensorgraph._primitive import Primitive
-from tensorgraph._tape import Array, Leaf, Node, named, topological_order
+from tensorgraph._tape import Array, Call, Leaf, Node, named, topological_order
 from tensorgraph.errors import GradError
 from tensorgraph.tensor import Tensor
 
@@ -29,14 +29,15 @@ class GraphNode:
     """One gate of a graph, or one value that went in.
 
     A value that went in has no gate. Its `op` says what it is: "parameter" is learned, "input" is data, "constant" is a
-    number of the program. Arrays are read-only.
+    number of the program. Arrays are read-only. The call in which an error was raised has the `error`, and no value
+    unless the value is the mistake.
     """
 
     id: int  # its place in graph.nodes
     op: str  # the operation, "copy" for a copy gate
     gate: str | None  # add, mul, copy, max, function or wire
     name: str | None  # the user's name for it, or a parameter's path in its module
-    value: Array
+    value: Array | None
     scope: str | None = None  # the layer that was running, such as "features.0 (Conv2d)"
     layers: tuple[str, ...] = ()  # that layer after all that contain it, the outermost first
     grad: Array | None = None  # of the output by this value; None where none arrives
@@ -45,20 +46,22 @@ class GraphNode:
     downstream: tuple[Array | None, ...] = ()  # the gradient that this gate sends back to each of them
     options: dict[str, Any] = field(default_factory=dict)  # the other arguments, such as axis=0
     source: Source | None = None  # the line of the program, recorded inside `with tg.record():`
+    error: str | None = None
     primitive: Primitive | None = None
     saved: dict[str, Any] = field(default_factory=dict)  # what it kept beside its result for its gradient rules
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.shape
+    def shape(self) -> tuple[int, ...] | None:
+        return None if self.value is None else self.value.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.value.dtype
+    def dtype(self) -> np.dtype[Any] | None:
+        return None if self.value is None else self.value.dtype
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f" {self.name!r}"
-        return f"<GraphNode {self.id}: {self.op}{name}, shape {self.shape}>"
+        end = f"shape {self.shape}" if self.error is None else f"error: {self.error}"
+        return f"<GraphNode {self.id}: {self.op}{name}, {end}>"
 
 
 def snapshot(output: Tensor, *, grads: bool) -> tuple[GraphNode, ...]:
@@ -70,8 +73,18 @@ def snapshot(output: Tensor, *, grads: bool) -> tuple[GraphNode, ...]:
             "Give what it is computed from requires_grad=True, outside of no_grad()"
         )
     tape = _Tape(root, output._array)
-    gradients = _Gradients(tape, root, output._array) if grads else None
-    return tuple(_numbered(tape, gradients))
+    return tuple(_numbered(tape, _Gradients(tape, root, output._array) if grads else None))
+
+
+def snapshot_up_to(what: Any, args: tuple[Any, ...], error: Exception) -> tuple[GraphNode, ...]:
+    """The nodes that the call `what(*args)` used, and the call itself, which raised the error, last."""
+    return tuple(_numbered(_Tape(_Failure(what, args, error), None)))
+
+
+def snapshot_at(node: Node, error: Exception) -> tuple[GraphNode, ...]:
+    """The nodes up to one in which something went wrong."""
+    *before, last = _numbered(_Tape(node, node.out))
+    return (*before, replace(last, error=str(error)))
 
 
 # --- what was recorded, with fused operations opened ------------------------------------------------------------------
@@ -85,17 +98,39 @@ class _Constant:
     value: Any
 
 
+class _Failure(Call):
+    """A call that raised an error, as if it had been recorded."""
+
+    __slots__ = ("error", "label")
+
+    def __init__(self, what: Any, args: tuple[Any, ...], error: Exception) -> None:
+        self.primitive = what if isinstance(what, Primitive) else None
+        self.label = what.name if isinstance(what, Primitive) else str(what)
+        self.arrays = tuple(arg._array if isinstance(arg, Tensor) else _number(arg) for arg in args)
+        self.parents = tuple(arg._node if isinstance(arg, Tensor) else None for arg in args)
+        self.options = {}
+        self.scope = current().scope
+        self.source = user_line()
+        self.out = self.name = None
+        self.error = str(error)
+
+
+def _number(arg: Any) -> Any:
+    """An argument as the tape would keep it, None if it could not."""
+    return arg if isinstance(arg, (np.ndarray, np.generic, int, float)) else None
+
+
 _Vertex = Node | _Constant
 
 
 class _Tape:
     """The recorded nodes and the constants, each after its inputs."""
 
-    def __init__(self, root: Node, value: Array) -> None:
+    def __init__(self, root: Node, value: Array | None) -> None:
         self.opened: dict[Node, Node] = {}  # a fused operation -> the last of those that it stands for
         self._alias: dict[Node, Node] = {}  # a leaf made to open a fused operation -> the node that it stands for
         self._constants: dict[Any, _Constant] = {}  # by the identity of an array: used twice, it is one vertex
-        self.values: dict[Node, Array] = {}  # as they were used: a leaf does not keep its own
+        self.values: dict[Node, Array | None] = {}  # as they were used: a leaf does not keep its own
         self.root = self._shown(root)
         self.values[self.root] = value
         self.order = list(self._in_order())
@@ -188,7 +223,7 @@ class _Gradients:
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _numbered(tape: _Tape, gradients: _Gradients | None) -> Iterator[GraphNode]:
+def _numbered(tape: _Tape, gradients: _Gradients | None = None) -> Iterator[GraphNode]:
     """The nodes of the graph, with a copy gate behind every value that more than one gate uses."""
     arriving = gradients.arriving if gradients else {}
     leaving = gradients.leaving if gradients else {}
@@ -219,12 +254,13 @@ def _numbered(tape: _Tape, gradients: _Gradients | None) -> Iterator[GraphNode]:
             layers=layers,
             grad=grad,
             inputs=tuple(ids[given] for _, given in arguments),
-            arguments=tuple(vertex.primitive.argument(i) for i, _ in arguments) if vertex.primitive else (),
+            arguments=tuple(vertex.primitive.argument(i) if vertex.primitive else "x" for i, _ in arguments),
             downstream=tuple(_fixed(sent[i]) if isinstance(given, Node) else None for i, given in arguments),
             options={name: option for name, option in options.items() if name not in kept},
             source=vertex.source,
+            error=vertex.error if isinstance(vertex, _Failure) else None,
             primitive=vertex.primitive,
-            saved={name: options[name] for name in kept},
+            saved={name: options[name] for name in kept if name in options},
         )
         if uses[vertex] > 1:
             count += 1
@@ -261,6 +297,8 @@ class _Labels:
 
     def op(self, node: Node) -> str:
         """A leaf is learned if a module has it; in a program without modules, all that ask for a gradient are."""
+        if isinstance(node, _Failure):
+            return node.label
         if node.primitive is not None:
             return node.primitive.name
         return "parameter" if node in self._paths or not self._paths else "input"

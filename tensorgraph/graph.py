@@ -5,9 +5,12 @@ What draws a graph is imported when it is asked for: a program that trains pays 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tensorgraph._context import located
+from tensorgraph._context import current, located
+from tensorgraph.errors import GradError
+from tensorgraph.hooks import on_error
 from tensorgraph.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -77,3 +80,16 @@ def graph(output: Any, *, grads: bool = True) -> Graph:
     if not isinstance(output, Tensor):
         raise located(TypeError, "graph", f"output must be a tensor, got {type(output).__name__}")
     return Graph(snapshot(output, grads=grads))
+
+
+def _attach_graph(error: Exception, what: Any, args: tuple[Any, ...]) -> None:
+    """Give an error of a layer, or of what `tg.record()` watches, the graph up to the call that raised it."""
+    if hasattr(error, "graph") or (current().scope is None and not current().lines):
+        return
+    from tensorgraph._snapshot import snapshot_up_to
+
+    with suppress(GradError):  # part of the graph was freed: no picture, but the error itself counts
+        error.graph = Graph(snapshot_up_to(what, args, error))  # type: ignore[attr-defined]
+
+
+on_error.append(_attach_graph)

@@ -1,9 +1,11 @@
-"""The two places where others may watch the tape: nothing else looks at what is recorded as it happens.
+"""The three places where others may watch the tape: nothing else looks at what is recorded as it happens.
 
 A watcher in `on_forward` is called as `watcher(node)` for every node, right after it was recorded.
 A watcher in `on_backward` is called as `watcher(node, upstream, downstream)` for every node of a reverse walk,
 with the gradient that arrived and the list of gradients that leave, one for each parent (None where there is none).
-The lists are empty unless somebody watches, and then cost one truth test an operation.
+A watcher in `on_error` is called as `watcher(error, what, args)` when the call `what(*args)` raises: `what` is a
+primitive, or the label of the layer that was running when something else failed.
+The first two are empty unless somebody watches, and then cost one truth test an operation.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 
 on_forward: list[Callable[[Any], None]] = []
 on_backward: list[Callable[[Any, Any, list[Any]], None]] = []
+on_error: list[Callable[[Exception, Any, tuple[Any, ...]], None]] = []
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tensorgraph._tape import Traced
 LAYERS = """
 nn
 tensorgraph/__init__.py
-extend
+detect, extend
 graph
 _snapshot
 autodiff, creation, updates

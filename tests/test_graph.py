@@ -229,3 +229,76 @@ def test_what_is_no_graph_is_refused():
         "graph: the graph at 'mul' was freed by an earlier backward pass; "
         "take the graph before it, or call backward(retain_graph=True)"
     )
+
+
+# --- the graph of a failure ------------------------------------------------------------------------------------------
+
+
+def failure(run):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the tests look at the error themselves)
+        run()
+    return caught.value
+
+
+def test_an_error_inside_record_carries_the_graph_up_to_the_call_that_failed():
+    w = leaf(np.ones((2, 3)), "w")
+
+    def program():
+        with tg.record():
+            h = tg.exp(w) * 2.0
+            return h @ tg.ones(2)
+
+    error = failure(program)
+    assert isinstance(error, tg.ShapeError)
+    graph = error.graph
+    assert ops(graph) == ["parameter", "exp", "constant", "mul", "input", "matmul"]
+    failed = graph.output
+    assert (failed.value, failed.shape, failed.dtype, failed.gate) == (None, None, None, "mul")
+    assert failed.error == str(error)
+    assert [graph.nodes[i].shape for i in failed.inputs] == [(2, 3), (2,)]
+    assert failed.arguments == ("x", "y")
+    assert failed.source.code == "return h @ tg.ones(2)"
+    assert repr(failed) == f"<GraphNode 5: matmul, error: {error}>"
+
+
+def test_an_error_in_a_model_carries_its_graph():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(31, 3))
+    error = failure(lambda: net(tg.ones(2, 1, 6, 6)))
+    assert ops(error.graph) == [
+        "input",
+        "parameter",
+        "parameter",
+        "conv2d",
+        "relu",
+        "reshape",
+        "parameter",
+        "parameter",
+        "linear",
+    ]
+    failed = error.graph.output
+    assert (failed.scope, failed.op) == ("3 (Linear)", "linear")
+    assert [error.graph.nodes[i].name for i in failed.inputs[1:]] == ["3.weight", "3.bias"]
+
+
+def test_a_layer_that_refuses_its_input_is_the_call_that_failed():
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm2d(4))
+    error = failure(lambda: net(tg.ones(2, 4)))
+    assert ops(error.graph)[-2:] == ["linear", "1 (BatchNorm2d)"]
+    assert error.graph.output.scope == "1 (BatchNorm2d)"
+
+
+def test_errors_elsewhere_carry_no_graph():
+    assert not hasattr(failure(lambda: leaf([1.0, 2.0]) + tg.ones(3)), "graph")
+
+
+def test_a_freed_graph_does_not_hide_the_error():
+    h = leaf([1.0, 2.0]) * 2.0
+    h.sum().backward()
+
+    def program():
+        with tg.record():
+            return h + tg.ones(3)
+
+    error = failure(program)
+    assert isinstance(error, tg.ShapeError)
+    assert not hasattr(error, "graph")
