@@ -14,6 +14,7 @@ from tensorgraph.hooks import on_error
 from tensorgraph.tensor import Tensor
 
 if TYPE_CHECKING:
+    from tensorgraph._memory import Held, Memory
     from tensorgraph._snapshot import GraphNode
 
 
@@ -30,17 +31,35 @@ class Graph:
     A value used by several gates goes through a copy gate. Fused operations are opened. Nothing in it ever changes.
     """
 
-    __slots__ = ("nodes",)
+    __slots__ = ("_held", "nodes")
 
     nodes: tuple[GraphNode, ...]
 
-    def __init__(self, nodes: tuple[GraphNode, ...]) -> None:
+    def __init__(self, nodes: tuple[GraphNode, ...], held: tuple[Held, ...] = ()) -> None:
         self.nodes = nodes
+        self._held = held  # the memory of the tape, where a fused operation is not opened
 
     @property
     def output(self) -> GraphNode:
         """The node whose gradients these are."""
         return self.nodes[-1]
+
+    def memory(self) -> Memory:
+        """The bytes that the tape held for the backward pass when the graph was taken, by operation and layer.
+
+        Returns:
+            A `Memory` with `total by_op by_layer parameters inputs`; printing it shows tables.
+
+        Example:
+            >>> import tensorgraph as tg
+            >>> x = tg.zeros(1000, 1000, requires_grad=True)
+            >>> y = tg.exp(x).reshape(-1)  # the reshaped array shares its memory
+            >>> tg.graph(y).memory().by_op
+            Counter({'exp': 4000000})
+        """
+        from tensorgraph._memory import Memory
+
+        return Memory(self._held)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -75,11 +94,13 @@ def graph(output: Any, *, grads: bool = True) -> Graph:
 
     Source: course, section 1, gates.
     """
+    from tensorgraph._memory import held
     from tensorgraph._snapshot import snapshot
 
     if not isinstance(output, Tensor):
         raise located(TypeError, "graph", f"output must be a tensor, got {type(output).__name__}")
-    return Graph(snapshot(output, grads=grads))
+    nodes = snapshot(output, grads=grads)
+    return Graph(nodes, held(output._node))  # type: ignore[arg-type]  # without a node snapshot has raised
 
 
 def _attach_graph(error: Exception, what: Any, args: tuple[Any, ...]) -> None:

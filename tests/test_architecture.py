@@ -20,7 +20,7 @@ nn
 tensorgraph/__init__.py
 detect, extend
 graph
-_snapshot
+_memory, _snapshot
 autodiff, creation, updates
 tensor
 _methods, _protocols
