@@ -12,6 +12,7 @@ from nn.normalization import BatchNorm1d, BatchNorm2d
 from nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from nn.serialization import FileFormatError, load, save
 from nn.shape import Flatten, Identity
+from nn.summary import Summary, summary
 
 __all__ = [
     "ELU",
@@ -44,6 +45,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Summary",
     "Tanh",
     "data",
     "functional",
@@ -52,4 +54,5 @@ __all__ = [
     "models",
     "optim",
     "save",
+    "summary",
 ]

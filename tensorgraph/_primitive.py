@@ -47,6 +47,7 @@ class Primitive:
     elementwise = False
     vjp_arrays: Rule | None = None  # on arrays, all gradients in one call: rule(wanted, g, out, *arrays, **options)
     opened: Callable[..., Any] | None = None  # of a fused operation: the same from tensors, gate by gate
+    multiply_adds: Callable[..., int] | None = None  # multiply_adds(out, *arrays, **options) of one call, if it has any
     hint: Callable[..., str] | None = None  # given the arguments of a call with wrong shapes: what may have led to them
 
     def __init__(self, forward: Callable[..., Any], gate: str, name: str | None, saves: tuple[str, ...]) -> None:

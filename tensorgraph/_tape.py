@@ -67,6 +67,12 @@ class Node(ABC):
         return self.primitive.gate if self.primitive is not None else None
 
     @property
+    def multiply_adds(self) -> int:
+        """How many numbers the call has multiplied and added up, in operations that are made of such sums."""
+        count = self.primitive.multiply_adds if self.primitive is not None else None
+        return count(self.out, *self.arrays, **(self.options or {})) if count is not None else 0
+
+    @property
     def freed(self) -> bool:
         return self.options is None
 

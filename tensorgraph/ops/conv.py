@@ -6,6 +6,7 @@ The gradients take the settings as the user spelled them, and the shape that the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -150,6 +151,7 @@ def conv2d_gradients(
     return dx, None, g.sum(axis=(0, 2, 3)) if wanted[2] else None
 
 
+conv2d.multiply_adds = lambda out, x, w, b, **settings: out.size * math.prod(w.shape[1:])
 conv2d.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_gradients(wanted, g, x, w, **settings)
 
 # --- the same in other shapes ----------------------------------------------------------------------------------------
@@ -226,6 +228,7 @@ conv2d_transpose.vjp(
     w=_transpose_w,
     b=lambda g, out, x, w, b, **settings: g.sum(axis=(0, 2, 3)),
 )
+conv2d_transpose.multiply_adds = lambda out, x, w, b, **settings: x.size * math.prod(w.shape[1:])
 
 
 def conv1d(
