@@ -1,5 +1,7 @@
 """tensorgraph: a define-by-run autodiff tensor framework to read, see and check every gradient."""
 
+from typing import TYPE_CHECKING, Any
+
 from tensorgraph import extend, hooks, updates
 from tensorgraph._context import current_scope, enable_grad, is_grad_enabled, no_grad, record, scope
 from tensorgraph.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -110,6 +112,9 @@ from tensorgraph.ops import (
 )
 from tensorgraph.random import default_rng, manual_seed
 from tensorgraph.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tensorgraph import testing
 
 __all__ = [
     "GradError",
@@ -229,6 +234,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensor",
+    "testing",
     "transpose",
     "unfold",
     "updates",
@@ -241,3 +247,12 @@ __all__ = [
     "zeros_like",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`tg.testing` is loaded when it is asked for: programs that train do not need it."""
+    if name == "testing":
+        import importlib
+
+        return importlib.import_module("tensorgraph.testing")
+    raise AttributeError(f"module 'tensorgraph' has no attribute {name!r}")

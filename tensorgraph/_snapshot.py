@@ -83,8 +83,13 @@ def snapshot_up_to(what: Any, args: tuple[Any, ...], error: Exception) -> tuple[
 
 def snapshot_at(node: Node, error: Exception) -> tuple[GraphNode, ...]:
     """The nodes up to one in which something went wrong."""
-    *before, last = _numbered(_Tape(node, node.out))
-    return (*before, replace(last, error=str(error)))
+    nodes = tuple(_numbered(_Tape(node, node.out)))
+    return marked(nodes, nodes[-1], str(error))
+
+
+def marked(nodes: tuple[GraphNode, ...], culprit: GraphNode, error: str) -> tuple[GraphNode, ...]:
+    """The same nodes, with what is wrong written on one of them."""
+    return tuple(replace(node, error=error) if node is culprit else node for node in nodes)
 
 
 # --- what was recorded, with fused operations opened ------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tensorgraph.tensor import Tensor
 if TYPE_CHECKING:
     from tensorgraph._memory import Held, Memory
     from tensorgraph._snapshot import GraphNode
+    from tensorgraph.checking.report import Report
 
 
 class Graph:
@@ -43,6 +44,37 @@ class Graph:
     def output(self) -> GraphNode:
         """The node whose gradients these are."""
         return self.nodes[-1]
+
+    def check(self, *, seed: int = 0) -> Report:
+        """Test the gradient rules of every gate by differences, at the very values that it saw.
+
+        Each gate is run again in double precision, so that one wrong rule is found where it is and not where it shows;
+        the gradients that it sent are compared with those too.
+
+        Returns:
+            A `Report` that says what was compared.
+
+        Raises:
+            GradientError: names the first gate, in the order of the tape, whose gradient is wrong. The error's `graph`
+                is this one with the culprit marked.
+
+        Example:
+            >>> import tensorgraph as tg
+            >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+            >>> tg.graph((tg.exp(x) * x).sum()).check()
+            Report(checked=('exp', 'mul', 'sum'))
+        """
+        from tensorgraph._snapshot import marked
+        from tensorgraph.checking.nodes import check_nodes
+        from tensorgraph.checking.report import Report, failure
+
+        culprit = check_nodes(self.nodes, seed=seed)
+        if culprit is None:
+            return Report(tuple(node.op for node in self.nodes if node.primitive is not None))
+        again = f"graph.check(seed={seed})"
+        error = failure("graph.check", culprit.finding.verdict, None, None, culprit, again)
+        error.graph = Graph(marked(self.nodes, culprit.node, str(error)), self._held)
+        raise error
 
     def memory(self) -> Memory:
         """The bytes that the tape held for the backward pass when the graph was taken, by operation and layer.

@@ -18,8 +18,9 @@ from tensorgraph._tape import Traced
 LAYERS = """
 nn
 tensorgraph/__init__.py
-detect, extend
+detect, extend, testing
 graph
+checking
 _memory, _snapshot
 autodiff, creation, updates
 tensor

@@ -1,0 +1,153 @@
+"""The slope of a function along a line, by differences, and how far it can be trusted.
+
+A difference quotient has two errors. With a long step it sees the curve, with a short one the rounding of the values.
+Which step is best depends on the function, so a sweep of steps is tried, each result improved by Richardson's
+extrapolation. Where neighbouring steps agree best is the answer, and how well they agree is the estimate of its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+RATIO = 4.0  # from one step to the next
+SHORTEST = 22  # 4^-22 = 6e-14 of the first step
+LONGEST = 6  # 4096 times the first step: for what is linear and drowns in rounding
+EPS = float(np.finfo(np.float64).eps)
+
+
+class Slope(NamedTuple):
+    """A derivative by differences."""
+
+    value: float
+    error: float  # estimated: how far the value may be off; infinite if no step gave finite numbers
+    kink: bool  # the slopes to the left and to the right differ, however short the step
+    floor: float  # what rounding alone makes of a slope of 0, over a step of 1
+
+
+def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: float) -> Slope:
+    """d/dt of sum(weights * line(t)) at t = 0.
+
+    Arguments:
+        line: the function; may give NaN away from 0. What it returns tells by its type how it is rounded.
+        weights: a number for each element of its result.
+        claim: what the slope is said to be; where the first steps say so too, no others are tried.
+        scale: what counts as a slope of ordinary size, so that one near 0 need not be known to its last digit.
+
+    Source: Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982.
+    """
+    sweep = _Sweep(line, weights, claim, scale)
+    for k in range(SHORTEST):
+        sweep.add(RATIO**-k)
+        if k >= 3 and (sweep.settled() or sweep.drowned):
+            break
+    for k in range(1, LONGEST + 1):
+        if sweep.settled():
+            break
+        sweep.add(RATIO**k)
+    best = sweep.best()
+    return Slope(best.value, best.error, sweep.has_kink(), sweep.floor)
+
+
+class _Quotient(NamedTuple):
+    """The difference quotients of one step."""
+
+    value: float  # central
+    gap: float  # the slope to the right less that to the left
+    rounding: float  # of the central one
+
+    @property
+    def silent(self) -> bool:
+        """The results are the same on both sides, to the last bit."""
+        return self.value == 0 and self.gap == 0
+
+
+class _Candidate(NamedTuple):
+    """A slope, from three neighbouring steps."""
+
+    step: float
+    value: float
+    error: float
+
+
+_NONE = _Candidate(0.0, 0.0, np.inf)
+
+
+class _Sweep:
+    """Quotients for many steps, and the best that can be made of them."""
+
+    def __init__(self, line: Callable[[float], Array], weights: Array, claim: float, scale: float) -> None:
+        self._line, self._weights, self._claim, self._scale = line, weights, claim, scale
+        self._here = line(0.0)
+        self._eps = float(np.finfo(self._here.dtype).eps)
+        self._quotients: dict[float, _Quotient] = {}  # by step
+        self._improved: dict[float, float] = {}  # by the shorter of two steps
+        self._candidates: list[_Candidate] = []
+        self.floor = self._eps * float(np.linalg.norm(self._weights * self._here))
+        self.drowned = False  # shorter steps only round more
+
+    def add(self, step: float) -> None:
+        after, before = self._line(step), self._line(-step)
+        with np.errstate(all="ignore"):
+            # Differences first, element by element: in a sum, large elements would round away small ones.
+            value = float(np.vdot(self._weights, after - before)) / (2 * step)
+            gap = float(np.vdot(self._weights, (after - self._here) - (self._here - before))) / step
+            size = float(np.linalg.norm(self._weights * np.maximum(np.abs(after), np.abs(before))))
+        rounding = 2 * (self._eps * size + EPS * abs(value)) / step  # of the results, and of the place
+        if np.isfinite(value + gap + rounding):
+            self._quotients[step] = _Quotient(value, gap, rounding)
+            self._improve(step)
+            self._improve(step / RATIO)
+
+    def _improve(self, step: float) -> None:
+        """Richardson: of two steps, what is quadratic in the step cancels. Two such results tell the error."""
+        if step not in self._quotients or step * RATIO not in self._quotients:
+            return
+        rough, fine = self._quotients[step * RATIO], self._quotients[step]
+        self._improved[step] = fine.value + (fine.value - rough.value) / (RATIO**2 - 1)
+        for short in (step, step / RATIO):
+            if short in self._improved and short * RATIO in self._improved:
+                apart = abs(self._improved[short] - self._improved[short * RATIO])
+                rounding = self._quotients[short].rounding
+                self.drowned = apart < rounding
+                self._candidates.append(_Candidate(short, self._improved[short], apart + rounding))
+
+    def settled(self) -> bool:
+        """Known to about half of the digits that the results have, and as claimed."""
+        best = self.best()
+        size = max(abs(best.value), self._scale)
+        return best.error <= max(1e-10, 100 * self._eps) * size and abs(best.value - self._claim) <= 1e-6 * size
+
+    def best(self) -> _Candidate:
+        """Where neighbouring steps agree best, unless shorter steps say clearly something else: near a kink they do."""
+        candidates = sorted(self._candidates)  # the shortest step first
+        if any(self._is_steady(c) for c in candidates):  # then silence is that of rounding
+            candidates = [c for c in candidates if not self._quotients[c.step].silent]
+        while candidates:
+            best = min(candidates, key=lambda c: c.error)
+            shorter = [c for c in candidates if c.step < best.step]
+            clear = [c for c in shorter if abs(c.value - best.value) > 5 * (c.error + best.error)]
+            if not clear:
+                return best
+            candidates = shorter
+        return _NONE
+
+    def _is_steady(self, candidate: _Candidate) -> bool:
+        """A slope that is known well and is the same to both sides."""
+        gap = abs(self._quotients[candidate.step].gap)
+        return candidate.error < 1e-3 * abs(candidate.value) and gap < 0.1 * abs(candidate.value)
+
+    def has_kink(self) -> bool:
+        """Of a smooth function the gap shrinks with the step; at a kink it stays."""
+        quotients = sorted(self._quotients.items())  # the shortest step first
+        clear = [(step, abs(q.gap)) for step, q in quotients if abs(q.gap) > 40 * q.rounding]
+        if len(clear) < 2:
+            return False
+        (shortest, stays), (_, before) = clear[:2]
+        if any(step < shortest and abs(q.gap) + 40 * q.rounding < 0.5 * stays for step, q in quotients):
+            return False  # still shorter steps do not reach the kink, which is only near
+        return 0.6 * before < stays < 3 * before

@@ -1,0 +1,133 @@
+"""A function of tensors as the checks see it: variables in double precision go in, arrays come out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tensorgraph._backward import walk
+from tensorgraph._context import enable_grad
+from tensorgraph._tape import Array
+from tensorgraph.ops import sum as total
+from tensorgraph.tensor import Tensor
+
+
+class Checked(ABC):
+    """What can be evaluated at other values of its variables, and differentiated."""
+
+    variables: list[Tensor]  # leaves that require gradients
+    names: list[str]
+
+    @abstractmethod
+    def run(self) -> list[Tensor]:
+        """The results, recorded."""
+
+    def values(self) -> list[Array]:
+        return [variable._array for variable in self.variables]
+
+    def arrays(self, values: Sequence[Array]) -> list[Array]:
+        """The results with these values of the variables."""
+        before = self.values()
+        try:
+            for variable, value in zip(self.variables, values, strict=True):
+                variable._array = np.asarray(value)
+            return [out._array for out in self.run()]
+        finally:
+            for variable, value in zip(self.variables, before, strict=True):
+                variable._array = value
+
+    def gradients(self, outs: Sequence[Tensor], weights: Sequence[Any], *, record: bool = False) -> list[Any]:
+        """The gradient of sum(weights * outs) by each variable, in reverse mode; zeros where nothing depends on it."""
+        with enable_grad():
+            objective = Tensor(np.zeros(()))
+            for out, weight in zip(outs, weights, strict=True):
+                objective = objective + total(out * weight)
+        nodes: list[Any] = [variable._node for variable in self.variables]
+        found: dict[Any, Any] = {}
+        if objective._node is not None:
+            seed: Any = np.ones((), objective.dtype)
+            found = walk(
+                {objective._node: Tensor(seed) if record else seed},
+                wanted=nodes,
+                retain_graph=True,
+                create_graph=Tensor if record else None,
+            )
+        return [found.get(node, np.zeros(variable.shape)) for node, variable in zip(nodes, self.variables, strict=True)]
+
+
+class Function(Checked):
+    """`f(*inputs)` with some inputs, and all parameters if f is a module, as variables.
+
+    Arguments:
+        f: takes the inputs, returns a tensor or a tuple of them. inputs: its arguments.
+        chosen: which inputs vary, by position.
+    """
+
+    def __init__(self, f: Any, inputs: Sequence[Any], chosen: Sequence[int]) -> None:
+        self._f, self._inputs = f, list(inputs)
+        self.names = [getattr(inputs[i], "name", None) or f"input {i}" for i in chosen]
+        self.variables = [_variable(inputs[i]) for i in chosen]
+        for i, variable in zip(chosen, self.variables, strict=True):
+            self._inputs[i] = variable
+        self._parameters: list[Any] = []
+        self._buffers: list[Any] = []
+        if hasattr(f, "named_parameters"):
+            self._parameters, self._buffers = list(f.parameters()), list(f.buffers())
+            learned = [(name, p) for name, p in f.named_parameters() if p.requires_grad]
+            self.names += [name for name, _ in learned]
+            self.variables += [p for _, p in learned]
+
+    @contextmanager
+    def in_double(self) -> Iterator[None]:
+        """Inside, a module's parameters and buffers are doubles; afterwards they are what they were."""
+        before = [(t, t._array, t._exposed) for t in (*self._parameters, *self._buffers)]
+        try:
+            for tensor, array, _ in before:
+                tensor._array, tensor._exposed = (
+                    array.astype(np.float64 if array.dtype.kind == "f" else array.dtype),
+                    False,
+                )
+            yield
+        finally:
+            for tensor, array, exposed in before:
+                tensor._array, tensor._exposed = array, exposed
+
+    def run(self) -> list[Tensor]:
+        """The float results, recorded. What a module keeps from one call to the next stays as it was."""
+        kept = [(buffer, buffer._array.copy()) for buffer in self._buffers]
+        try:
+            with enable_grad():
+                out = self._f(*self._inputs)
+        finally:
+            for buffer, array in kept:
+                buffer._array = array
+        outs = list(out) if isinstance(out, (tuple, list)) else [out]
+        outs = [o if isinstance(o, Tensor) else Tensor(o) for o in outs]
+        return [o for o in outs if o.dtype.kind == "f"]
+
+
+def _variable(value: Any) -> Tensor:
+    """A leaf with a copy of the values in double precision."""
+    array = value._array if isinstance(value, Tensor) else np.asarray(value)
+    return Tensor(array, dtype=np.float64, requires_grad=True, name=getattr(value, "name", None))
+
+
+class Gradient(Checked):
+    """The gradient of a function as a function itself: of its variables, and of the upstream gradients.
+
+    It is linear in the upstream gradients; its derivative by them is forward mode.
+    """
+
+    def __init__(self, function: Function, rng: np.random.Generator) -> None:
+        self._function = function
+        self._upstream = [Tensor(rng.normal(size=out.shape), requires_grad=True) for out in function.run()]
+        self.variables = [*function.variables, *self._upstream]
+        self.names = [*function.names, *(f"upstream gradient {i}" for i in range(len(self._upstream)))]
+
+    def run(self) -> list[Tensor]:
+        found = self._function.gradients(self._function.run(), self._upstream, record=True)
+        return [g if isinstance(g, Tensor) else Tensor(g) for g in found]

@@ -1,0 +1,96 @@
+"""Every gate of a graph on its own: its gradient rules against differences, at the very values that it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tensorgraph.checking.function import Function
+from tensorgraph.checking.verdict import Effort, Finding, judge
+
+if TYPE_CHECKING:
+    from tensorgraph._snapshot import GraphNode
+
+LESS = Effort(small=16, samples=4, directions=2)  # there are many gates, and the next graph comes with other values
+SINGLE = 2e-4  # of the largest gradient: what sums of float32 may be off
+
+
+class NodeFinding(NamedTuple):
+    """The finding for one gate."""
+
+    node: GraphNode
+    finding: Finding
+    argument: str  # the name of the argument whose gradient it is about
+
+    @property
+    def right(self) -> bool:
+        return self.finding.verdict in ("right", "precision", "kink")  # no rule can be blamed for the latter two
+
+
+def check_nodes(nodes: Sequence[GraphNode], *, seed: int) -> NodeFinding | None:
+    """The first gate, in the order of the tape, whose gradient is wrong; None if all are right."""
+    for node in nodes:
+        if node.primitive is not None and node.error is None:
+            found = check_node(node, nodes, seed=seed)
+            if not found.right:
+                return found
+    return None
+
+
+def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> NodeFinding:
+    """One gate: its rules in double precision against differences, and the gradients that it sent against its rules."""
+    call = _Call(node, nodes)
+    rng = np.random.default_rng((seed, node.id))
+    outs = call.function.run()
+    weights = [rng.uniform(0.5, 1.5, out.shape) * rng.choice([-1, 1], out.shape) for out in outs]
+    gradients = call.function.gradients(outs, weights)
+    values = call.function.values()
+    found = judge(call.function.arrays, values, weights, gradients, rng=rng, effort=LESS)
+    if found.verdict == "right":
+        found = call.sent(found)
+    return NodeFinding(node, found, call.names[found.argument] if call.names else "")
+
+
+class _Call:
+    """The call of a gate again, in double precision, as a function of the arguments that have gradients."""
+
+    def __init__(self, node: GraphNode, nodes: Sequence[GraphNode]) -> None:
+        self.node = node
+        primitive: Any = node.primitive
+        given = {name: nodes[i].value for name, i in zip(node.arguments, node.inputs, strict=True)}
+        names = list(node.arguments) if primitive.variadic else list(primitive.arguments)
+        arguments = [_double(given[name]) if name in given else None for name in names]
+        varies = {name for name, i in zip(node.arguments, node.inputs, strict=True) if _has_gradient(nodes[i])}
+        chosen = [i for i, name in enumerate(names) if name in varies]
+        self.names = [names[i] for i in chosen]
+        self.function = Function(lambda *arrays: primitive(*arrays, **node.options), arguments, chosen)
+
+    def sent(self, right: Finding) -> Finding:
+        """Whether the gradients that the gate sent, in the precision of the program, are those of its rules."""
+        node = self.node
+        if node.grad is None:
+            return right
+        outs = self.function.run()
+        expected = self.function.gradients(outs, [np.asarray(node.grad, np.float64)])
+        for number, (name, d) in enumerate(zip(self.names, expected, strict=True)):
+            got = node.downstream[node.arguments.index(name)]
+            if got is None or not got.size:
+                continue
+            precision = SINGLE if got.dtype == np.float32 else 1e-2 if got.dtype == np.float16 else 1e-9
+            with np.errstate(invalid="ignore"):
+                apart = np.where(np.isfinite(d), np.abs(got - d), 0.0)
+            error = float(precision * np.abs(d[np.isfinite(d)]).max(initial=0.0) + np.finfo(got.dtype).tiny)
+            if not (apart <= error).all():
+                worst = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), got.shape)
+                return Finding("wrong", number, tuple(map(int, worst)), float(got[worst]), float(d[worst]), error)
+        return right
+
+
+def _has_gradient(node: GraphNode) -> bool:
+    return node.gate is not None or node.grad is not None
+
+
+def _double(value: Any) -> Any:
+    return value.astype(np.float64) if value.dtype.kind == "f" else value

@@ -1,0 +1,175 @@
+"""Is a gradient right? A verdict for each argument of a function on arrays, with the element that decides it.
+
+A small argument is compared element by element. Of a large one, some elements are, those with the largest gradients and
+some at random; the others are judged together, along a few random directions: one wrong element shows in the slope
+along any of them, and halving the direction again and again finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tensorgraph.checking.difference import Slope, slope
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Function = Callable[[list[Array]], list[Array]]  # arrays to arrays
+
+
+class Effort(NamedTuple):
+    """How much is compared."""
+
+    small: int = 64  # arguments of so many elements are compared one by one
+    samples: int = 16  # elements of a larger one
+    directions: int = 3  # random directions of a larger one
+
+
+class Finding(NamedTuple):
+    """What the comparison of one slope says."""
+
+    verdict: str  # "right", "wrong", "kink", "precision" or "not finite"
+    argument: int = 0
+    element: tuple[int, ...] | None = None  # None for a direction
+    analytic: float = 0.0
+    numeric: float = 0.0
+    error: float = 0.0  # of the numeric value, estimated
+
+    @property
+    def apart(self) -> float:
+        return abs(self.analytic - self.numeric)
+
+
+ORDER = ("not finite", "wrong", "kink", "precision", "right")
+
+
+def judge(
+    f: Function,
+    inputs: Sequence[Array],
+    weights: Sequence[Array],
+    gradients: Sequence[Array | None],
+    *,
+    rng: np.random.Generator,
+    effort: Effort,
+) -> Finding:
+    """Compare gradients of sum(weights * f(inputs)) with differences; the worst finding.
+
+    Arguments:
+        f: from a list of float64 arrays to a list of arrays. inputs: where. weights: one for each result, in its shape.
+        gradients: what is claimed, for each input; None for one that is not to be checked.
+    """
+    if not all(np.isfinite(out).all() for out in f(list(inputs))):
+        return Finding("not finite")
+    sizes = [float(np.abs(g).max(initial=0.0, where=np.isfinite(g))) for g in gradients if g is not None]
+    largest = max(sizes, default=0.0)
+    findings = [
+        finding
+        for i, gradient in enumerate(gradients)
+        if gradient is not None and gradient.size
+        for finding in _Argument(f, inputs, weights, i, gradient, largest).findings(rng, effort)
+    ]
+    return min(findings, key=lambda found: (ORDER.index(found.verdict), -found.apart), default=Finding("right"))
+
+
+class _Argument:
+    """One argument of the function, all others held fast."""
+
+    def __init__(
+        self,
+        f: Function,
+        inputs: Sequence[Array],
+        weights: Sequence[Array],
+        number: int,
+        gradient: Array,
+        largest: float,
+    ) -> None:
+        self._f, self._inputs, self._number = f, list(inputs), number
+        self._weights = np.concatenate([weight.ravel() for weight in weights]) if weights else np.empty(0)
+        self._x = inputs[number]
+        self._gradient = gradient.astype(np.float64)
+        self._largest = float(np.abs(gradient).max())
+        self._of_all = largest
+
+    def findings(self, rng: np.random.Generator, effort: Effort) -> Iterable[Finding]:
+        bad = ~np.isfinite(self._gradient)
+        if bad.any():
+            index = self._index(int(bad.argmax()))
+            yield Finding("not finite", self._number, index, float(self._gradient[index]))
+            return
+        n = self._gradient.size
+        if n <= effort.small:
+            yield from map(self._element, range(n))
+            return
+        for _ in range(effort.directions):
+            signs = rng.choice([-1.0, 1.0], n)
+            found = self._direction(signs)
+            yield self._culprit(signs) if found.verdict == "wrong" else found
+        largest = np.argpartition(-np.abs(self._gradient).ravel(), effort.samples // 2)[: effort.samples // 2]
+        others = rng.choice(n, effort.samples - len(largest), replace=False)
+        yield from map(self._element, {*largest.tolist(), *others.tolist()})
+
+    def _element(self, place: int) -> Finding:
+        index = self._index(place)
+        one = np.zeros_like(self._x, dtype=np.float64)
+        one[index] = 1.0
+        return self._compare(one, index)
+
+    def _direction(self, signs: Array) -> Finding:
+        return self._compare(signs.reshape(self._x.shape), None)
+
+    def _culprit(self, signs: Array) -> Finding:
+        """The element that is wrong: the half of the direction in which slope and gradient are further apart has it."""
+        places = np.arange(signs.size)
+        found = Finding("right")
+        while len(places) > 1:
+            halves = np.array_split(places, 2)
+            parts = [self._direction(np.where(np.isin(np.arange(signs.size), half), signs, 0.0)) for half in halves]
+            worse = int(abs(parts[1].analytic - parts[1].numeric) > abs(parts[0].analytic - parts[0].numeric))
+            places, found = halves[worse], parts[worse]
+        element = self._element(int(places[0]))
+        return element if element.verdict == "wrong" else found._replace(verdict="wrong")
+
+    def _compare(self, direction: Array, index: tuple[int, ...] | None) -> Finding:
+        moved = direction != 0
+        unit = 2.0 ** np.ceil(np.log2(max(float(np.abs(self._x[moved]).max()), 1.0)))  # the first step, as x is large
+
+        def line(t: float) -> Array:
+            inputs = list(self._inputs)
+            inputs[self._number] = self._x + (t * unit) * direction
+            try:
+                with np.errstate(all="ignore"):
+                    return np.concatenate([out.ravel() for out in self._f(inputs)])
+            except ValueError:
+                if t == 0:
+                    raise
+                return np.full(self._weights.shape, np.nan)  # outside of its domain
+
+        analytic = float(np.vdot(self._gradient, direction))
+        scale = float(np.linalg.norm(self._gradient[moved])) if index is None else self._largest
+        found = slope(line, self._weights, analytic * unit, scale * unit)
+        numeric, error = found.value / unit, found.error / unit
+        found = Slope(numeric, error, found.kink, found.floor / unit)
+        verdict = _verdict(analytic, found, scale, self._of_all)
+        return Finding(verdict, self._number, index, analytic, numeric, error)
+
+    def _index(self, place: int) -> tuple[int, ...]:
+        return tuple(int(i) for i in np.unravel_index(place, self._gradient.shape))
+
+
+def _verdict(analytic: float, numeric: Slope, scale: float, largest: float) -> str:
+    """The tolerance follows from the error of the difference, and from the rounding of the gradient itself.
+
+    Arguments:
+        scale: the size of gradients in this argument. largest: of all gradients; beside it, what is tiny counts as 0.
+    """
+    larger = max(abs(analytic), abs(numeric.value))
+    apart = abs(analytic - numeric.value)
+    nothing = 1e-10 * largest + min(10 * numeric.floor, 1e-12)
+    if numeric.error == np.inf:
+        return "precision"
+    if apart > 10 * numeric.error + 1e-7 * larger + 1e-10 * scale + nothing:
+        return "kink" if numeric.kink else "wrong"
+    if apart > 0 and numeric.error > 1e-3 * max(larger, scale) + nothing:
+        return "precision"
+    return "right"
