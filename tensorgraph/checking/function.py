@@ -111,9 +111,12 @@ class Function(Checked):
 
 
 def _variable(value: Any) -> Tensor:
-    """A leaf with a copy of the values in double precision."""
+    """A leaf with the values in double precision, in the memory layout that they have."""
     array = value._array if isinstance(value, Tensor) else np.asarray(value)
-    return Tensor(array, dtype=np.float64, requires_grad=True, name=getattr(value, "name", None))
+    variable = Tensor._wrap(array if array.dtype == np.float64 else array.astype(np.float64))
+    variable.requires_grad = True
+    variable.name = getattr(value, "name", None)
+    return variable
 
 
 class Gradient(Checked):
