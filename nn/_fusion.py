@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import tensorgraph as tg
 from nn.activation import LeakyReLU, ReLU
@@ -12,46 +13,70 @@ from nn.linear import Linear
 from nn.module import Module
 from nn.pooling import MaxPool2d
 
-Step = Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]  # from a layer: arrays and options of the operation
+Arguments = Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]  # from a layer: arrays and options of the operation
 
-STEPS: dict[type, tuple[Any, Step]] = {
+STEPS: dict[type, tuple[Any, Arguments | None]] = {  # None: it adds no arguments
     Linear: (tg.linear, lambda layer: ((layer.weight, layer.bias), {})),
     Conv2d: (tg.conv2d, lambda layer: ((layer.weight, layer.bias), layer._settings)),
-    ReLU: (tg.relu, lambda layer: ((), {})),
+    ReLU: (tg.relu, None),
     LeakyReLU: (tg.leaky_relu, lambda layer: ((), {"negative_slope": layer.negative_slope})),
     MaxPool2d: (tg.max_pool2d, lambda layer: ((), {"pool": layer._settings})),
 }
 LONGEST = 3
 
 
-def find_fused(modules: list[Module]) -> tuple[Any, int]:
-    """The operation that the first of these layers run as, and how many they are; (None, 1) if there is none.
+class Group(NamedTuple):
+    """Layers first to last - 1 of a chain, which run as one operation; a layer alone if that is None."""
 
-    Only the layers themselves are known: a class derived from one may compute something else.
-    """
-    operations: list[Any] = []
-    for module in modules[:LONGEST]:
-        step = STEPS.get(type(module))
-        if step is None or "forward" in vars(module):
-            break
-        operations.append(step[0])
-    for count in range(len(operations), 1, -1):
-        if (fused := tg.fusion.find(operations[:count])) is not None:
-            return fused, count
-    return None, 1
+    first: int
+    last: int
+    fused: Any
+    arguments: tuple[tuple[int, Arguments], ...]  # of the layers that add some, with their positions
 
 
-def run_fused(fused: Any, layers: list[Module], x: Any) -> Any:
-    """The layers as one operation, recorded as the first one's."""
+def run_chain(layers: list[Module], x: Any) -> Any:
+    """The layers one after another, and as one operation those that can be."""
+    # Only the layers themselves are known: one with a forward of its own may compute something else.
+    kinds = tuple([None if "forward" in vars(layer) else type(layer) for layer in layers])
+    for group in _groups(kinds):
+        if group.fused is None or not tg.fusion.allowed():
+            for layer in layers[group.first : group.last]:
+                x = layer(x)
+        else:
+            x = _run_fused(group, layers, x)
+    return x
+
+
+@lru_cache  # a network asks again and again, and all that the answer depends on is in the key
+def _groups(kinds: tuple[type | None, ...]) -> tuple[Group, ...]:
+    """How layers of these kinds run; None is a kind that nothing is known about."""
+    groups: list[Group] = []
+    while (first := groups[-1].last if groups else 0) < len(kinds):
+        groups.append(_first_group(kinds, first))
+    return tuple(groups)
+
+
+def _first_group(kinds: tuple[type | None, ...], first: int) -> Group:
+    for last in range(min(first + LONGEST, len(kinds)), first + 1, -1):
+        steps = [STEPS[kind] for kind in kinds[first:last] if kind in STEPS]
+        fused = tg.fusion.find([operation for operation, _ in steps]) if len(steps) == last - first else None
+        if fused is not None:
+            given = ((i, arguments) for i, (_, arguments) in enumerate(steps, first) if arguments is not None)
+            return Group(first, last, fused, tuple(given))
+    return Group(first, first + 1, None, ())
+
+
+def _run_fused(group: Group, layers: list[Module], x: Any) -> Any:
+    """The layers of a group as one operation, recorded as the first one's."""
     arrays: tuple[Any, ...] = ()
     options: dict[str, Any] = {}
-    for layer in layers:
-        more, settings = STEPS[type(layer)][1](layer)
+    for i, arguments in group.arguments:
+        more, settings = arguments(layers[i])
         arrays += more
         options |= settings
     try:
-        return layers[0]._run(fused, x, *arrays, **options)
+        return layers[group.first]._run(group.fused, x, *arrays, **options)
     except Exception:  # noqa: BLE001 (one after the other, the layer at fault says what is wrong)
-        for layer in layers:
+        for layer in layers[group.first : group.last]:
             x = layer(x)
         return x

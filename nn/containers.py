@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from nn._fusion import find_fused, run_fused
+from nn._fusion import run_chain
 from nn.module import Module
 
 
@@ -79,12 +79,7 @@ class Sequential(_Container):
         super().__init__(first if isinstance(first, Mapping) else modules)  # type: ignore[arg-type]  # checked in _add
 
     def forward(self, x: Any) -> Any:
-        modules = list(self)
-        while modules:
-            fused, count = find_fused(modules)
-            x = modules[0](x) if fused is None else run_fused(fused, modules[:count], x)
-            del modules[:count]
-        return x
+        return run_chain(list(self), x)
 
     @classmethod
     def _of(cls, modules: list[Module]) -> Sequential:

@@ -35,11 +35,13 @@ class Flatten(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         ndim = len(shape)
-        first, last = (axis + ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
+        first, last = self.start_dim, self.end_dim
+        first += ndim if first < 0 else 0
+        last += ndim if last < 0 else 0
         if not 0 <= first <= last < ndim:
             raise layer_error(tg.ShapeError, f"x of shape {shape} has no axes {self.start_dim} to {self.end_dim}")
         joined = math.prod(shape[first : last + 1])
-        return tg.reshape(x, (*shape[:first], joined, *shape[last + 1 :]))
+        return tg.reshape(x, shape=(*shape[:first], joined, *shape[last + 1 :]))
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

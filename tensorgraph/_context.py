@@ -28,6 +28,7 @@ class Context(NamedTuple):
 
 _context: ContextVar[Context] = ContextVar("tensorgraph", default=Context())  # noqa: B039 (a NamedTuple is immutable)
 current = _context.get
+_new = tuple.__new__  # Context(...) by name takes twice as long
 
 
 class _Setting(ContextDecorator):
@@ -133,7 +134,7 @@ class scope:  # noqa: N801 (a context manager, used like a function)
     def call(label: object, function: Any, *args: Any, **options: Any) -> Any:
         """`function(*args, **options)` inside `scope(label)`, at less cost: layers are called often."""
         recording, _, lines, _ = context = current()
-        token = _context.set(Context(recording, label, lines, context))
+        token = _context.set(_new(Context, (recording, label, lines, context)))
         try:
             return function(*args, **options)
         except Exception as error:

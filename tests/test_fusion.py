@@ -110,6 +110,37 @@ def test_layers_that_compute_something_else_are_left_alone():
     assert recorded(nn.Sequential(conv, relu)(x)) == ["mul", "conv2d"]
 
 
+def test_a_chain_that_changes_between_two_calls_runs_as_it_is_now():
+    net, x = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), tg.ones(1, 2)
+    net[0].load_state_dict({"weight": np.eye(2, dtype="f"), "bias": np.zeros(2, "f")})
+    assert recorded(net(x)) == ["linear_relu"]
+    net[1].forward = lambda x: x * 3.0
+    assert recorded(net(x)) == ["mul", "linear"]
+    del net[1].forward
+    assert recorded(net(x)) == ["linear_relu"]
+    setattr(net, "1", nn.Tanh())
+    assert recorded(net(x)) == ["tanh", "linear"]
+    setattr(net, "1", nn.ReLU())
+    setattr(net, "0", nn.Linear(2, 1))
+    net.append(nn.Linear(1, 1)).append(nn.ReLU())
+    assert recorded(net(x)) == ["linear_relu", "linear_relu"]
+    assert net[0].weight.shape == (1, 2)
+    other = nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU())  # of the same kinds
+    other.load_state_dict({name: np.zeros(value.shape, "f") for name, value in other.state_dict().items()})
+    assert other(x).item() == 0.0
+
+
+def test_a_layer_may_forbid_it_to_those_after_it():
+    class Forbids(nn.Module):
+        def forward(self, x):
+            tg.fusion(False)
+            return x
+
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), Forbids(), nn.Linear(2, 2), nn.ReLU())
+    with tg.fusion(True):
+        assert recorded(net(tg.ones(1, 2))) == ["relu", "linear", "linear_relu"]
+
+
 def test_derivatives_of_higher_order_go_through_the_plain_operations():
     rng = np.random.default_rng(2)
     net = nn.Sequential(nn.Conv2d(1, 2, 2, rng=rng), nn.ReLU(), nn.MaxPool2d(2))

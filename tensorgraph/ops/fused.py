@@ -50,11 +50,13 @@ class fusion(Switch):  # noqa: N801 (a function that is also a context manager)
 
     @staticmethod
     def find(operations: Sequence[Any]) -> Primitive | None:
-        """The fused operation for these, None if there is none or if it may not run now."""
-        fused = FUSIONS.get(tuple(operations))
-        if fused is None or not _state.fusion or hooks.on_forward or hooks.on_backward or current().lines:
-            return None
-        return fused
+        """The fused operation for these, None if there is none."""
+        return FUSIONS.get(tuple(operations))
+
+    @staticmethod
+    def allowed() -> bool:
+        """Whether fused operations may run now: nobody forbids it, and nobody watches."""
+        return _state.fusion and not (hooks.on_forward or hooks.on_backward or current().lines)
 
 
 def _opens_into(fused: Primitive, chain: Callable[..., Any]) -> None:
