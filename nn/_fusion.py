@@ -31,19 +31,19 @@ class Group(NamedTuple):
     first: int
     last: int
     fused: Any
-    arguments: tuple[tuple[int, Arguments], ...]  # of the layers that add some, with their positions
+    arguments: tuple[tuple[int, Arguments], ...]  # of the layers that add some, with their positions among these
 
 
 def run_chain(layers: list[Module], x: Any) -> Any:
     """The layers one after another, and as one operation those that can be."""
     # Only the layers themselves are known: one with a forward of its own may compute something else.
     kinds = tuple([None if "forward" in vars(layer) else type(layer) for layer in layers])
-    for group in _groups(kinds):
-        if group.fused is None or not tg.fusion.allowed():
-            for layer in layers[group.first : group.last]:
-                x = layer(x)
+    for first, last, fused, arguments in _groups(kinds):
+        if fused is not None and tg.fusion.allowed():
+            x = _run_fused(fused, arguments, layers[first:last], x)
         else:
-            x = _run_fused(group, layers, x)
+            for layer in layers[first:last]:
+                x = layer(x)
     return x
 
 
@@ -61,22 +61,22 @@ def _first_group(kinds: tuple[type | None, ...], first: int) -> Group:
         steps = [STEPS[kind] for kind in kinds[first:last] if kind in STEPS]
         fused = tg.fusion.find([operation for operation, _ in steps]) if len(steps) == last - first else None
         if fused is not None:
-            given = ((i, arguments) for i, (_, arguments) in enumerate(steps, first) if arguments is not None)
+            given = ((i, arguments) for i, (_, arguments) in enumerate(steps) if arguments is not None)
             return Group(first, last, fused, tuple(given))
     return Group(first, first + 1, None, ())
 
 
-def _run_fused(group: Group, layers: list[Module], x: Any) -> Any:
-    """The layers of a group as one operation, recorded as the first one's."""
+def _run_fused(fused: Any, arguments: Any, layers: list[Module], x: Any) -> Any:
+    """These layers as one operation, recorded as the first one's."""
     arrays: tuple[Any, ...] = ()
     options: dict[str, Any] = {}
-    for i, arguments in group.arguments:
-        more, settings = arguments(layers[i])
+    for i, given in arguments:
+        more, settings = given(layers[i])
         arrays += more
         options |= settings
     try:
-        return layers[group.first]._run(group.fused, x, *arrays, **options)
+        return layers[0]._run(fused, x, *arrays, **options)
     except Exception:  # noqa: BLE001 (one after the other, the layer at fault says what is wrong)
-        for layer in layers[group.first : group.last]:
+        for layer in layers:
             x = layer(x)
         return x

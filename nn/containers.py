@@ -31,7 +31,7 @@ class _Container(Module):
         return self
 
     def __iter__(self) -> Iterator[Module]:
-        return (value for value in vars(self).values() if isinstance(value, Module))
+        return iter([value for value in vars(self).values() if isinstance(value, Module)])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

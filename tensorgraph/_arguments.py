@@ -18,8 +18,9 @@ def plain(value: Any, alone: bool) -> Any:
 
 def frozen(option: Any) -> Any:
     """An option as the tape may keep it: lists and arrays copied, so that nobody can change them later."""
-    if isinstance(option, (list, tuple)):
-        return type(option)(map(frozen, option)) if type(option) in (list, tuple) else option
+    kind = type(option)
+    if kind is tuple or kind is list:
+        return kind(map(frozen, option))
     return option.copy() if isinstance(option, np.ndarray) else option
 
 

@@ -54,14 +54,18 @@ def walk(
     with np.errstate(all="ignore"):  # infinite gradients, as of sqrt at 0, are no surprise
         for node in order:  # grows while it runs: a node joins when all its uses have sent their gradients
             g = pending.pop(node, None)
-            parents = node.parents
             if g is not None and (node.primitive is None if wanted is None else node in wanted):
                 found[node] = g
-            if g is None or node.primitive is None or (needed is not None and needed.isdisjoint(parents)):
+            if node.primitive is None:
+                continue
+            parents = node.parents
+            if g is None or (needed is not None and needed.isdisjoint(parents)):
                 downstream: Iterable[Any] = repeat(None)
             else:
                 arrays, out = (node.arrays, node.out) if create_graph is None else _as_tensors(node, create_graph)
-                downstream = _downstream(node, g, out, arrays, parents, needed)
+                at_once = node.primitive.vjp_arrays is not None and type(g) is ndarray
+                carry = _downstream_at_once if at_once else _downstream
+                downstream = carry(node, g, out, arrays, parents, needed)
                 if hooks.on_backward:
                     for watcher in hooks.on_backward:
                         watcher(node, g, downstream)
@@ -69,9 +73,10 @@ def walk(
                 if parent is not None:
                     if d is not None:
                         pending[parent] = _sum(pending[parent], d) if parent in pending else d
-                    left = uses[parent] = uses[parent] - 1
-                    if not left:
+                    if uses[parent] == 1:
                         order.append(parent)
+                    else:
+                        uses[parent] -= 1
     if not retain_graph:
         for node in order:
             if node.primitive is not None and (needed is None or not needed.isdisjoint(node.parents)):
@@ -108,8 +113,6 @@ def _downstream(
     node: Any, g: Any, out: Any, arrays: Sequence[Any], parents: Sequence[Node | None], needed: set[Node] | None
 ) -> list[Any]:
     """The gradient for each parent of the node by its rules, None where there is none."""
-    if node.primitive.vjp_arrays is not None and type(g) is ndarray:
-        return _downstream_at_once(node, g, out, arrays, parents, needed)
     downstream: list[Any] = []
     rules = node.primitive.rules
     if rules is None or node.primitive.variadic:
@@ -143,7 +146,14 @@ def _downstream_at_once(
     except Exception as error:
         error.add_note(f"in {place(node)}: the gradient rule for all its arguments")
         raise
-    return [_fitted(d, node, i, g) if wanted[i] else None for i, d in enumerate(found)]
+    downstream: list[Any] = []
+    for d, asked, x in zip(found, wanted, arrays):
+        if not asked:
+            d = None
+        elif type(d) is not ndarray or d.shape != x.shape or d.dtype is not x.dtype:
+            d = _fitted(d, node, len(downstream), g)
+        downstream.append(d)
+    return downstream
 
 
 def _spelled_rules(node: Any) -> Sequence[Rule | None]:

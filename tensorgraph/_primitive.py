@@ -149,9 +149,10 @@ class Primitive:
             return out
         if type(out) is not np.ndarray:
             out = np.asarray(out)
-        if out.dtype.kind not in "biuf":
+        kind = out.dtype.kind
+        if kind not in "biuf":
             raise located(TypeError, self.name, f"the forward function returned {out.dtype}, not numbers")
-        if track and (context := current()).recording and out.dtype.kind == "f":
+        if track and kind == "f" and (context := current()).recording:
             return beside._wrap(out, Call(self, tuple(parents), tuple(arrays), out, options, context))
         return beside._wrap(out)
 

@@ -58,7 +58,8 @@ class Adam(Optimizer):
         }
 
     def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
-        options = {name: value for name, value in group.items() if name != "params"}
+        options = group.copy()
+        del options["params"]
         by_age: dict[int, list[Any]] = {}  # parameters without a gradient now and then are younger than the others
         for p in params:
             if not self.state.get(p):

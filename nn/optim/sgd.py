@@ -12,6 +12,9 @@ from nn._checks import number
 from nn.optim.optimizer import Optimizer
 
 
+_NEW: dict[str, Any] = {}  # the state of a parameter before its first step
+
+
 class SGD(Optimizer):
     """p <- p - lr d, where d = g + weight_decay p, or with momentum its running sum.
 
@@ -71,13 +74,14 @@ class SGD(Optimizer):
         return checked
 
     def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
-        options = {name: value for name, value in group.items() if name != "params"}
+        options = group.copy()
+        del options["params"]
         if not options["momentum"]:
             tg.updates.sgd(params, **options)
             return
         known, fresh, sums = [], [], []
         for p in params:
-            v = self.state[p].get("momentum_buffer") if p in self.state else None
+            v = self.state.get(p, _NEW).get("momentum_buffer")
             if v is None:
                 fresh.append(p)
             else:

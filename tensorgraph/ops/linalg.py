@@ -173,17 +173,18 @@ linear.vjp(
 )
 
 
-def linear_gradients(wanted: Sequence[bool], g: Array, x: Array, w: Array) -> tuple[Any, Any, Any]:
-    """The gradients of x, w and b from arrays."""
-    return (
-        kernels.linear_input_grad(g, w) if wanted[0] else None,
-        kernels.linear_weight_grad(g, x) if wanted[1] else None,
-        kernels.linear_bias_grad(g) if wanted[2] else None,
-    )
+def linear_gradients(
+    wanted: Sequence[bool], g: Array, out: Array, x: Array, w: Array, b: Array | None
+) -> tuple[Any, Any, Any]:
+    """The gradients of x, w and b from arrays: that of b comes with that of w."""
+    dx = kernels.linear_input_grad(g, w) if wanted[0] else None
+    if wanted[1]:
+        return dx, *kernels.linear_weight_grad(g, x)
+    return dx, None, _flat(g).sum(axis=0) if wanted[2] else None
 
 
 linear.multiply_adds = lambda out, x, w, b: out.size * w.shape[1]
-linear.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, g, x, w)
+linear.vjp_arrays = linear_gradients
 
 
 def _flattened_from(x: Any, *_: Any) -> str:

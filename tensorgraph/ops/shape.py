@@ -43,7 +43,7 @@ def reshape(x: Array, /, shape: Shape) -> Array:
                 [2, 3]])
     """
     try:
-        return np.reshape(x, shape)
+        return np.asarray(x).reshape(shape)
     except ValueError:
         raise ShapeError(
             f"x of shape {np.shape(x)} has {np.size(x)} elements, which do not fill shape {shape}"

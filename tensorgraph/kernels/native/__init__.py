@@ -18,7 +18,7 @@ from tensorgraph.kernels.native.activations import (
     tanh_grad,
 )
 from tensorgraph.kernels.native.conv import conv2d, conv2d_input_grad, conv2d_max_pool2d, conv2d_weight_grad
-from tensorgraph.kernels.native.linear import linear, linear_bias_grad, linear_input_grad, linear_weight_grad, matmul
+from tensorgraph.kernels.native.linear import linear, linear_input_grad, linear_weight_grad, matmul
 from tensorgraph.kernels.native.norm import add, batch_norm, batch_norm_grad, channel_sums, dropout
 from tensorgraph.kernels.native.pool import (
     adaptive_avg_pool2d,
@@ -63,7 +63,6 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_grad",
     "linear",
-    "linear_bias_grad",
     "linear_input_grad",
     "linear_weight_grad",
     "log_softmax",

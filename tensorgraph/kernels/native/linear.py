@@ -18,23 +18,26 @@ _FLOAT32 = np.dtype(np.float32)
 def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Array:
     if x.dtype != _FLOAT32:
         return reference.linear(x, w, b, activation)
-    out = _native.linear(rows(x), w, b, ACTIVATIONS[activation])
-    return out if x.ndim == 2 else out.reshape((*x.shape[:-1], len(w)))
+    if x.ndim != 2:
+        return linear(rows(x), w, b, activation).reshape((*x.shape[:-1], len(w)))
+    out: Array = _native.linear(x, w, b, ACTIVATIONS[activation])
+    return out
 
 
 def linear_input_grad(g: Array, w: Array) -> Array:
     if g.dtype != _FLOAT32:
         return reference.linear_input_grad(g, w)
-    out = _native.matmul(rows(g), w)
-    return out if g.ndim == 2 else out.reshape((*g.shape[:-1], w.shape[1]))
+    if g.ndim != 2:
+        return linear_input_grad(rows(g), w).reshape((*g.shape[:-1], w.shape[1]))
+    out: Array = _native.matmul(g, w)
+    return out
 
 
-def linear_weight_grad(g: Array, x: Array) -> Array:
-    return _native.matmul_tn(rows(g), rows(x)) if g.dtype == _FLOAT32 else reference.linear_weight_grad(g, x)
-
-
-def linear_bias_grad(g: Array) -> Array:
-    return _native.column_sums(rows(g)) if g.dtype == _FLOAT32 else reference.linear_bias_grad(g)
+def linear_weight_grad(g: Array, x: Array) -> tuple[Array, Array]:
+    if g.dtype != _FLOAT32:
+        return reference.linear_weight_grad(g, x)
+    found: tuple[Array, Array] = _native.linear_weight_grad(rows(g), rows(x))
+    return found
 
 
 def matmul(x: Array, y: Array) -> Array:

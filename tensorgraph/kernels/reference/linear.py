@@ -22,14 +22,9 @@ def linear_input_grad(g: Array, w: Array) -> Array:
     return np.matmul(g, w)
 
 
-def linear_weight_grad(g: Array, x: Array) -> Array:
-    """The gradient of w from that of x w^T, g (..., F), for x (..., K): g^T x."""
-    return np.matmul(rows(g).T, rows(x))
-
-
-def linear_bias_grad(g: Array) -> Array:
-    """The gradient of b from that of x w^T + b, g (..., F): its sums over all but the last axis."""
-    return rows(g).sum(axis=0)
+def linear_weight_grad(g: Array, x: Array) -> tuple[Array, Array]:
+    """The gradients of w and b from that of x w^T + b, g (..., F), for x (..., K): g^T x, and the sums of g's columns."""
+    return np.matmul(rows(g).T, rows(x)), rows(g).sum(axis=0)
 
 
 def rows(x: Array) -> Array:

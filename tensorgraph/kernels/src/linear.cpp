@@ -5,20 +5,7 @@
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
-
-void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,
-            Activation act) {
-    const Product p{n, f, k, {x, k, 1}, {w, 1, k}, out, b, act};
-    is_thin(p) ? multiply_thin(p) : multiply(p);
-}
-
-void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out) {
-    multiply({m, n, k, {x, k, 1}, {y, n, 1}, out});
-}
-
-void matmul_tn(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out) {
-    multiply({m, n, k, {x, 1, m}, {y, n, 1}, out});
-}
+namespace {
 
 // In chunks of rows, which keeps the rounding errors small. The threads share the columns.
 void column_sums(int64_t n, int64_t f, const float* x, float* out) {
@@ -36,6 +23,27 @@ void column_sums(int64_t n, int64_t f, const float* x, float* out) {
             for (int64_t j = begin; j < end; ++j) out[j] += sums[j];
         }
     });
+}
+
+}  // namespace
+
+void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,
+            Activation act) {
+    const Product p{n, f, k, {x, k, 1}, {w, 1, k}, out, b, act};
+    is_thin(p) ? multiply_thin(p) : multiply(p);
+}
+
+void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out) {
+    multiply({m, n, k, {x, k, 1}, {y, n, 1}, out});
+}
+
+void matmul_tn(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out) {
+    multiply({m, n, k, {x, 1, m}, {y, n, 1}, out});
+}
+
+void linear_weight_grad(int64_t n, int64_t f, int64_t k, const float* g, const float* x, float* out, float* bias_grad) {
+    matmul_tn(f, k, n, g, x, out);
+    column_sums(n, f, g, bias_grad);
 }
 
 }  // namespace TENSORGRAPH_ISA

@@ -208,13 +208,16 @@ extern const Signature signatures[KERNEL_COUNT] = {
      [](const Kernels& k, Call& c) {
          k.matmul_tn(c['M'], c['N'], c['K'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
      }},
-    {"column_sums",
-     {{"x", 'f', "NF"}},
+    {"linear_weight_grad",
+     {{"g", 'f', "NF"}, {"x", 'f', "NK"}},
      {},
      {},
-     {{"out", 'f', "F"}},
+     {{"out", 'f', "FK"}, {"bias_grad", 'f', "F"}},
      nullptr,
-     [](const Kernels& k, Call& c) { k.column_sums(c['N'], c['F'], c.in[0].floats(), c.out[0].floats()); }},
+     [](const Kernels& k, Call& c) {
+         k.linear_weight_grad(c['N'], c['F'], c['K'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats(),
+                              c.out[1].floats());
+     }},
     {"softmax",
      {{"x", 'f', "NC"}},
      {},
