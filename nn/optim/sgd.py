@@ -11,7 +11,6 @@ import tensorgraph as tg
 from nn._checks import number
 from nn.optim.optimizer import Optimizer
 
-
 _NEW: dict[str, Any] = {}  # the state of a parameter before its first step
 
 

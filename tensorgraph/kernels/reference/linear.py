@@ -23,7 +23,7 @@ def linear_input_grad(g: Array, w: Array) -> Array:
 
 
 def linear_weight_grad(g: Array, x: Array) -> tuple[Array, Array]:
-    """The gradients of w and b from that of x w^T + b, g (..., F), for x (..., K): g^T x, and the sums of g's columns."""
+    """The gradients of w and b from that of x w^T + b, g (..., F), for x (..., K): g^T x, and sums of columns."""
     return np.matmul(rows(g).T, rows(x)), rows(g).sum(axis=0)
 
 
