@@ -75,7 +75,7 @@ def _run_fused(fused: Any, arguments: Any, layers: list[Module], x: Any) -> Any:
         arrays += more
         options |= settings
     try:
-        return layers[0]._run(fused, x, *arrays, **options)
+        return layers[0]._run(fused, (x, *arrays), options)
     except Exception:  # noqa: BLE001 (one after the other, the layer at fault says what is wrong)
         for layer in layers:
             x = layer(x)

@@ -30,15 +30,18 @@ class _Container(Module):
         self._add(str(len(self)), module)
         return self
 
+    def _items(self) -> list[Module]:
+        return [value for value in vars(self).values() if isinstance(value, Module)]
+
     def __iter__(self) -> Iterator[Module]:
-        return iter([value for value in vars(self).values() if isinstance(value, Module)])
+        return iter(self._items())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._items())
 
     def __getitem__(self, index: Any) -> Any:
         """The module at a position; a slice gives a container of the same modules."""
-        modules = list(self)
+        modules = self._items()
         if isinstance(index, slice):
             return type(self)._of(modules[index])
         try:
@@ -79,7 +82,7 @@ class Sequential(_Container):
         super().__init__(first if isinstance(first, Mapping) else modules)  # type: ignore[arg-type]  # checked in _add
 
     def forward(self, x: Any) -> Any:
-        return run_chain(list(self), x)
+        return run_chain(self._items(), x)
 
     @classmethod
     def _of(cls, modules: list[Module]) -> Sequential:

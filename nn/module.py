@@ -70,11 +70,11 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
-        return tg.scope.call(_Place(self, tg.current_scope()), self.forward, *args, **kwargs)
+        return tg.scope.call(_Place(self, tg.current_scope()), self.forward, args, kwargs)
 
-    def _run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+    def _run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run something else than `forward` as this module."""
-        return tg.scope.call(_Place(self, tg.current_scope()), function, *args, **kwargs)
+        return tg.scope.call(_Place(self, tg.current_scope()), function, args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):

@@ -131,7 +131,7 @@ class scope:  # noqa: N801 (a context manager, used like a function)
         _context.set(current().outer)
 
     @staticmethod
-    def call(label: object, function: Any, *args: Any, **options: Any) -> Any:
+    def call(label: object, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """`function(*args, **options)` inside `scope(label)`, at less cost: layers are called often."""
         recording, _, lines, _ = context = current()
         token = _context.set(_new(Context, (recording, label, lines, context)))

@@ -244,9 +244,7 @@ _ALONE = _references(_Probe())  # measured, because the measurement's own refere
 def writable(tensor: Traced) -> Array:
     """The tensor's array, after making sure that no graph, view or other tensor shares it."""
     if not tensor._exposed:
-        array = tensor._array
-        owned = array.base is None and array.flags.writeable
-        del array
+        owned = tensor._array.base is None and tensor._array.flags.writeable
         if not owned or _references(tensor) > _ALONE:
             tensor._array = tensor._array.copy()
     return tensor._array

@@ -86,9 +86,7 @@ def linear_relu(x: Array, w: Array, b: Array | None = None) -> Array:
     return apply_linear(x, w, b, "relu")
 
 
-linear_relu.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(
-    wanted, kernels.relu_grad(g, out), out, x, w, b
-)
+linear_relu.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, kernels.relu_grad(g, out), x, w)
 _opens_into(linear_relu, lambda x, w, b: relu(linear(x, w, b)))
 
 

@@ -173,9 +173,7 @@ linear.vjp(
 )
 
 
-def linear_gradients(
-    wanted: Sequence[bool], g: Array, out: Array, x: Array, w: Array, b: Array | None
-) -> tuple[Any, Any, Any]:
+def linear_gradients(wanted: Sequence[bool], g: Array, x: Array, w: Array) -> tuple[Any, Any, Any]:
     """The gradients of x, w and b from arrays: that of b comes with that of w."""
     dx = kernels.linear_input_grad(g, w) if wanted[0] else None
     if wanted[1]:
@@ -184,7 +182,7 @@ def linear_gradients(
 
 
 linear.multiply_adds = lambda out, x, w, b: out.size * w.shape[1]
-linear.vjp_arrays = linear_gradients
+linear.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, g, x, w)
 
 
 def _flattened_from(x: Any, *_: Any) -> str:
