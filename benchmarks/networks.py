@@ -14,6 +14,7 @@ import numpy as np
 
 import nn
 import tensorgraph as tg
+from by_hand import Perceptron
 from timing import Seconds, mebibytes
 
 Build = Callable[[Any], Any]
@@ -230,6 +231,7 @@ LAYERS = (
 
 OURS = "tensorgraph"
 THEIRS = ("PyTorch", "PyTorch channels_last")
+BY_HAND = "NumPy by hand"
 
 
 class Library(NamedTuple):
@@ -297,6 +299,12 @@ def trainings(network: Network, names: tuple[str, ...], batch: int = 0) -> dict[
         if not all(math.isclose(loss, alike[0], rel_tol=tolerance) for loss in alike):
             raise ArithmeticError(f"{network.name}: the first losses differ: {losses}")
     return found
+
+
+def by_hand(training: Training) -> Perceptron:
+    """Our perceptron's training from here on, without its momentum, by hand."""
+    parameters = [p.detach().numpy() for p in training.model.parameters()]
+    return Perceptron(parameters, training.images.numpy(), training.labels.numpy())
 
 
 class Convolution:

@@ -40,7 +40,7 @@ def facts(found: Row) -> str:
 def networks(rows: list[Row]) -> str:
     names = list(rows[0]["milliseconds"])
     lines = [
-        [row["name"], row["batch"], *(figure(row["milliseconds"][name]) for name in names), *ratio(row, row)]
+        [row["name"], row["batch"], *(figure(row["milliseconds"].get(name, 0)) for name in names), *ratio(row, row)]
         for row in rows
     ]
     if "ratio" in rows[0]:

@@ -46,6 +46,24 @@ def test_both_definitions_of_a_network_have_the_published_number_of_parameters(b
             assert counts == {PARAMETERS[network.name]}, network.name
 
 
+def test_the_step_by_hand_trains_like_ours(benchmark):
+    networks = benchmark("networks")
+    training = networks.Training(networks.BY_NAME["perceptron"], networks.OURS)
+    by_hand = networks.by_hand(training)
+    losses = [by_hand.train() for _ in range(4)]
+    assert losses == pytest.approx(training.losses(4), rel=1e-5)
+    assert losses[-1] < losses[0]
+
+
+def test_a_contender_that_trains_one_network_only_has_a_dash_at_the_others(benchmark):
+    rows = [
+        {"name": "perceptron", "batch": 1, "goal": 4.5, "milliseconds": {"tensorgraph": 1.5, "NumPy by hand": 2.5}},
+        {"name": "LeNet-5", "batch": 1, "goal": 2.5, "milliseconds": {"tensorgraph": 1.5}},
+    ]
+    cells = [line.split() for line in benchmark("report").networks(rows).splitlines()]
+    assert [line[-2] for line in cells[2:]] == ["2.50", "-"]
+
+
 def test_who_came_last_comes_first_in_the_next_round_and_the_first_round_does_not_count(benchmark):
     calls = []
 
