@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
         "train",
         help="train a convolutional network on handwritten digits",
         description="Train a convolutional network on the 5,000 handwritten digits that come with the library, test it "
-        "on 1,000 others and save its weights. Takes about half a minute.",
+        "on 1,000 others and save its weights. Takes about a quarter of a minute.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     train.add_argument("--epochs", type=_number(1), default=8, help="how often to go through the training images")
@@ -77,9 +77,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    # OpenBLAS' threads wait for each other by spinning: where the cores have other work too, the small matrix products
-    # of such networks take ten times as long on two threads as on one. NumPy has read the setting by now: start again.
-    if os.name == "posix" and "OPENBLAS_NUM_THREADS" not in os.environ:
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"
-        os.execv(sys.executable, sys.orig_argv)
     sys.exit(main(sys.argv[1:]))

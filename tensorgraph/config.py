@@ -55,7 +55,8 @@ class winograd(Switch):  # noqa: N801 (a function that is also a context manager
 
 
 def set_num_threads(n: int) -> None:
-    """Let the native kernels use so many threads. NumPy's own product, which the reference kernels use, has its own.
+    """Let the native kernels use so many threads. NumPy's own product, which the reference kernels use, has its own:
+    OPENBLAS_NUM_THREADS in the environment says how many. On cores that have other work too, 1 is by far the fastest.
 
     Arguments:
         n: 1 to 256; at first it is the number of cores that this process may use.
