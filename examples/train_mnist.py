@@ -1,6 +1,6 @@
 """Train a small convolutional network on handwritten digits, save it, load it and let it read some.
 
-    python examples/train_mnist.py            8 epochs, about half a minute
+    python examples/train_mnist.py            8 epochs, about a quarter of a minute
     python examples/train_mnist.py --quick    1 epoch
 
 The loop itself is `train_mnist` in nn/training.py, the same that runs in `python -m nn train`.

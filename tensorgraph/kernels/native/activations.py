@@ -13,11 +13,12 @@ from tensorgraph.kernels.reference.windows import Array
 _native: Any = extension
 
 FLOAT32 = np.dtype(np.float32)
+ndarray = np.ndarray  # one look-up instead of two
 
 
 def dense(x: Any) -> bool:
     """Whether x is what the kernels take as it is: they would copy an array in another order."""
-    return type(x) is np.ndarray and x.dtype is FLOAT32 and x.flags.c_contiguous and x.ndim > 0
+    return type(x) is ndarray and x.dtype is FLOAT32 and x.flags.c_contiguous and x.ndim > 0
 
 
 def dense_pair(x: Any, y: Any) -> bool:

@@ -45,11 +45,12 @@ def log_softmax_grad(g: Array, out: Array, axis: Axis) -> Array:
 def softmax_cross_entropy(logits: Array, target: Array, reduction: str) -> tuple[Any, Array]:
     if logits.dtype != _FLOAT32:
         return reference.softmax_cross_entropy(logits, target, reduction)
-    count = target.size if reduction == "none" else 1
-    out, probabilities = _native.softmax_cross_entropy(rows(logits), _classes(target), count, _REDUCTIONS[reduction])
     if logits.ndim == 1:
-        probabilities = probabilities[0]
-    return out if reduction == "none" and logits.ndim == 2 else out[0], probabilities
+        out, probabilities = softmax_cross_entropy(logits[None], target.reshape(1), "sum")
+        return out, probabilities[0]
+    count = target.size if reduction == "none" else 1
+    out, probabilities = _native.softmax_cross_entropy(logits, _classes(target), count, _REDUCTIONS[reduction])
+    return out if reduction == "none" else out[0], probabilities
 
 
 def softmax_cross_entropy_grad(g: Array, probabilities: Array, target: Array, reduction: str) -> Array:
