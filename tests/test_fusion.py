@@ -176,6 +176,22 @@ def test_a_frozen_layer_gets_no_gradient():
             np.testing.assert_allclose(fused.numpy(), p.grad.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.Identity()])
+@pytest.mark.parametrize("frozen", ["weight", "bias"])
+def test_the_gradients_of_a_linear_layer_with_one_parameter_frozen(activation, frozen):
+    net = nn.Sequential(nn.Linear(3, 2, rng=np.random.default_rng(5)), activation)
+    x = np.random.default_rng(6).standard_normal((4, 3)).astype(np.float32)
+    getattr(net[0], frozen).requires_grad = False
+    out = net(tg.tensor(x))
+    passed = np.where(out.detach().numpy() > 0, 1.0, 0.0) if isinstance(activation, nn.ReLU) else np.ones((4, 2))
+    out.backward(tg.ones(4, 2))
+    assert getattr(net[0], frozen).grad is None
+    if frozen == "weight":
+        np.testing.assert_allclose(net[0].bias.grad.numpy(), passed.sum(axis=0))
+    else:
+        np.testing.assert_allclose(net[0].weight.grad.numpy(), passed.T @ x, rtol=1e-5, atol=1e-6)
+
+
 def test_an_error_is_that_of_the_layer_at_fault():
     net = network()
     with pytest.raises(tg.ShapeError, match=r"^0 \(Conv2d\): expected 2 input channels, got x of shape \(1, 3, 8, 8\)"):
