@@ -43,10 +43,10 @@ def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: f
     sweep = _Sweep(line, weights, claim, scale)
     for k in range(SHORTEST):
         sweep.add(RATIO**-k)
-        if k >= 3 and (sweep.settled() or sweep.drowned):
+        if k >= 3 and (sweep.settled() or sweep.refuted() or sweep.drowned):
             break
     for k in range(1, LONGEST + 1):
-        if sweep.settled():
+        if sweep.settled() or sweep.refuted():
             break
         sweep.add(RATIO**k)
     best = sweep.best()
@@ -121,6 +121,14 @@ class _Sweep:
         best = self.best()
         size = max(abs(best.value), self._scale)
         return best.error <= max(1e-10, 100 * self._eps) * size and abs(best.value - self._claim) <= 1e-6 * size
+
+    def refuted(self) -> bool:
+        """Known well, alike to both sides, of the size that was claimed, and something else."""
+        best = self.best()
+        if not best.error <= 1e-8 * abs(best.value) or abs(best.value) < 1e-3 * abs(self._claim):
+            return False
+        gap = abs(self._quotients[min(self._quotients)].gap)
+        return gap < 0.01 * abs(best.value) and abs(best.value - self._claim) > 1e-4 * abs(best.value)
 
     def best(self) -> _Candidate:
         """Where neighbouring steps agree best, unless shorter steps say clearly something else: near a kink they do."""
