@@ -3,6 +3,7 @@
 // The input gradient of a convolution with stride S falls into S x S passes without stride: rows of x that leave the same
 // remainder see the same taps.
 #include "buffers.h"
+#include "conv_phases.h"
 #include "conv_pixels.h"
 #include "pool.h"
 #include "transpose.h"
@@ -256,19 +257,21 @@ void convolve(const Conv& v, const Pool* pool, const float* x, const float* w, c
 
 void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
     if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
+    if (winograd && phases_fit(v)) return phases_forward(v, x, w, b, out, act);
     convolve(v, nullptr, x, w, b, out, nullptr, act);
 }
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
                        uint8_t* winners, bool winograd) {
-    if (!winograd || !winograd_fits(v)) return convolve(v, &pool, x, w, b, out, winners, NONE);
+    if (!winograd || !(winograd_fits(v) || phases_fit(v))) return convolve(v, &pool, x, w, b, out, winners, NONE);
     const Scratch maps(v.n * v.f * v.oh * v.ow);
-    winograd_forward(v, x, w, b, maps.floats(), NONE);
+    conv2d(v, x, w, b, maps.floats(), NONE, winograd);
     max_pool2d(pool, maps.floats(), out, winners);
 }
 
 void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
     if (winograd && winograd_fits(v)) return winograd_input_grad(v, g, w, out);
+    if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
     const int64_t c = v.c / v.groups, f = v.f / v.groups, area = v.kh * v.kw;
     const int64_t phases_h = smaller(v.stride_h, v.h), phases_w = smaller(v.stride_w, v.w);
     const int64_t passes = phases_h * phases_w;
