@@ -3,11 +3,10 @@
 // The input gradient of a convolution with stride S falls into S x S passes without stride: rows of x that leave the same
 // remainder see the same taps.
 #include "buffers.h"
-#include "conv_phases.h"
+#include "conv_direct.h"
 #include "conv_pixels.h"
 #include "pool.h"
 #include "transpose.h"
-#include "winograd.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -237,10 +236,8 @@ void prepare(Plan& plan) {
 
 }  // namespace
 
-namespace {
-
-void convolve(const Conv& v, const Pool* pool, const float* x, const float* w, const float* b, float* out,
-              uint8_t* winners, Activation act) {
+void direct_forward(const Conv& v, const Pool* pool, const float* x, const float* w, const float* b, float* out,
+                    uint8_t* winners, Activation act) {
     const int64_t c = v.c / v.groups, f = v.f / v.groups, area = v.kh * v.kw;
     const Scratch room(4 * (v.kh + v.kw));
     auto* taps = reinterpret_cast<int64_t*>(room.floats());
@@ -253,25 +250,7 @@ void convolve(const Conv& v, const Pool* pool, const float* x, const float* w, c
     run(plan, x, w, b, act, out);
 }
 
-}  // namespace
-
-void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
-    if (winograd && phases_fit(v)) return phases_forward(v, x, w, b, out, act);
-    convolve(v, nullptr, x, w, b, out, nullptr, act);
-}
-
-void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
-                       uint8_t* winners, bool winograd) {
-    if (!winograd || !(winograd_fits(v) || phases_fit(v))) return convolve(v, &pool, x, w, b, out, winners, NONE);
-    const Scratch maps(v.n * v.f * v.oh * v.ow);
-    conv2d(v, x, w, b, maps.floats(), NONE, winograd);
-    max_pool2d(pool, maps.floats(), out, winners);
-}
-
-void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_input_grad(v, g, w, out);
-    if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
+void direct_input_grad(const Conv& v, const float* g, const float* w, float* out) {
     const int64_t c = v.c / v.groups, f = v.f / v.groups, area = v.kh * v.kw;
     const int64_t phases_h = smaller(v.stride_h, v.h), phases_w = smaller(v.stride_w, v.w);
     const int64_t passes = phases_h * phases_w;

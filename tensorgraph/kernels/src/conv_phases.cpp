@@ -13,15 +13,18 @@ namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 namespace {
 
-// The convolution of the phases.
+// The convolution of the phases, without their rows and columns that are padding, or that no filter reaches.
 Conv of_phases(const Conv& v) {
     const int64_t kh = ceil_div(v.kh, v.stride_h), kw = ceil_div(v.kw, v.stride_w);
-    return {v.n, v.c * v.stride_h * v.stride_w, v.oh + kh - 1, v.ow + kw - 1, v.f, kh, kw, v.oh, v.ow, 1, 1, 0, 0, 1, 1, 1};
+    const int64_t top = v.top / v.stride_h, left = v.left / v.stride_w;
+    const int64_t h = smaller(v.oh + kh - 1, ceil_div(v.top + v.h, v.stride_h)) - top;
+    const int64_t w = smaller(v.ow + kw - 1, ceil_div(v.left + v.w, v.stride_w)) - left;
+    return {v.n, v.c * v.stride_h * v.stride_w, h, w, v.f, kh, kw, v.oh, v.ow, 1, 1, top, left, 1, 1, 1};
 }
 
 // to[j][X] = from[X * STEP + j], for the phases j of a row.
 template <int STEP>
-void deal(const float* from, int64_t any_step, int64_t width, int64_t plane, float* to) {
+void deal(const float* __restrict from, int64_t any_step, int64_t width, int64_t plane, float* __restrict to) {
     const int64_t step = STEP > 0 ? STEP : any_step;
     for (int64_t x = 0; x < width; ++x, from += step) {
         for (int64_t j = 0; j < step; ++j) to[j * plane + x] = from[j];
@@ -30,7 +33,7 @@ void deal(const float* from, int64_t any_step, int64_t width, int64_t plane, flo
 
 // And back: to[X * STEP + j] = from[j][X].
 template <int STEP>
-void gather(const float* from, int64_t any_step, int64_t width, int64_t plane, float* to) {
+void gather(const float* __restrict from, int64_t any_step, int64_t width, int64_t plane, float* __restrict to) {
     const int64_t step = STEP > 0 ? STEP : any_step;
     for (int64_t x = 0; x < width; ++x, to += step) {
         for (int64_t j = 0; j < step; ++j) to[j] = from[j * plane + x];
@@ -39,13 +42,14 @@ void gather(const float* from, int64_t any_step, int64_t width, int64_t plane, f
 
 void images_to_phases(const Conv& v, const Conv& p, const float* x, float* to) {
     const auto run = v.stride_w == 2 ? deal<2> : v.stride_w == 4 ? deal<4> : deal<0>;
-    const int64_t plane = p.h * p.w, wide = p.w * v.stride_w;
+    const int64_t plane = p.h * p.w, top = v.top % v.stride_h, left = v.left % v.stride_w;
+    const int64_t wide = larger(p.w * v.stride_w, left + v.w);
     parallel_ranges(v.n * v.c, 1, [&](int64_t begin, int64_t end) {
-        const Scratch row(v.left + v.w + wide);
-        __builtin_memset(row.floats(), 0, static_cast<size_t>(v.left + v.w + wide) * sizeof(float));
+        const Scratch row(wide);
+        __builtin_memset(row.floats(), 0, static_cast<size_t>(wide) * sizeof(float));
         for (int64_t channel = begin; channel < end; ++channel) {
             for (int64_t y = 0; y < p.h * v.stride_h; ++y) {
-                const int64_t from = y - v.top;
+                const int64_t from = y - top;
                 float* phase = to + (channel * v.stride_h + y % v.stride_h) * v.stride_w * plane + y / v.stride_h * p.w;
                 if (from < 0 || from >= v.h) {
                     for (int64_t j = 0; j < v.stride_w; ++j) {
@@ -53,7 +57,7 @@ void images_to_phases(const Conv& v, const Conv& p, const float* x, float* to) {
                     }
                     continue;
                 }
-                __builtin_memcpy(row.floats() + v.left, x + (channel * v.h + from) * v.w,
+                __builtin_memcpy(row.floats() + left, x + (channel * v.h + from) * v.w,
                                  static_cast<size_t>(v.w) * sizeof(float));
                 run(row.floats(), v.stride_w, p.w, plane, phase);
             }
@@ -63,13 +67,14 @@ void images_to_phases(const Conv& v, const Conv& p, const float* x, float* to) {
 
 void phases_to_images(const Conv& v, const Conv& p, const float* phases, float* out) {
     const auto run = v.stride_w == 2 ? gather<2> : v.stride_w == 4 ? gather<4> : gather<0>;
-    const int64_t plane = p.h * p.w, wide = p.w * v.stride_w;
+    const int64_t plane = p.h * p.w, top = v.top % v.stride_h, left = v.left % v.stride_w;
+    const int64_t wide = larger(p.w * v.stride_w, left + v.w);
     parallel_ranges(v.n * v.c, 1, [&](int64_t begin, int64_t end) {
-        const Scratch row(larger(wide, v.left + v.w));
-        __builtin_memset(row.floats(), 0, static_cast<size_t>(larger(wide, v.left + v.w)) * sizeof(float));
+        const Scratch row(wide);
+        __builtin_memset(row.floats(), 0, static_cast<size_t>(wide) * sizeof(float));
         for (int64_t channel = begin; channel < end; ++channel) {
             for (int64_t y = 0; y < v.h; ++y) {
-                const int64_t from = y + v.top;
+                const int64_t from = y + top;
                 float* to = out + (channel * v.h + y) * v.w;
                 if (from / v.stride_h >= p.h) {
                     __builtin_memset(to, 0, static_cast<size_t>(v.w) * sizeof(float));
@@ -77,7 +82,7 @@ void phases_to_images(const Conv& v, const Conv& p, const float* phases, float* 
                 }
                 const int64_t phase = (channel * v.stride_h + from % v.stride_h) * v.stride_w;
                 run(phases + phase * plane + from / v.stride_h * p.w, v.stride_w, p.w, plane, row.floats());
-                __builtin_memcpy(to, row.floats() + v.left, static_cast<size_t>(v.w) * sizeof(float));
+                __builtin_memcpy(to, row.floats() + left, static_cast<size_t>(v.w) * sizeof(float));
             }
         }
     });

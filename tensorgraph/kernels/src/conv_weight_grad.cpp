@@ -9,10 +9,9 @@
 
 #include "buffers.h"
 #include "conv.h"
-#include "conv_phases.h"
+#include "conv_direct.h"
 #include "pool.h"
 #include "transpose.h"
-#include "winograd.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -172,9 +171,7 @@ void store_block(const Task& t, int64_t slices, int64_t slice_size, float* out) 
 
 }  // namespace
 
-void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_weight_grad(v, g, x, out, bias_grad);
-    if (winograd && phases_fit(v)) return phases_weight_grad(v, g, x, out, bias_grad);
+void direct_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad) {
     const int64_t channels = v.c / v.groups, filters = v.f / v.groups;
     if (v.f == 0) return;
     const Lines lines = cut_into_lines(channels, v);

@@ -1,0 +1,68 @@
+// Which algorithm computes a convolution.
+#include "buffers.h"
+#include "conv_direct.h"
+#include "conv_phases.h"
+#include "winograd.h"
+
+namespace tensorgraph {
+namespace TENSORGRAPH_ISA {
+
+void max_pool2d(const Pool& pool, const float* x, float* out, uint8_t* winners);  // in maxpool.cpp
+void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,
+            Activation act);  // in linear.cpp
+void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out);
+void matmul_tn(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out);
+void column_sums(int64_t n, int64_t f, const float* x, float* out);
+
+namespace {
+
+// One window that is the whole image: a linear layer.
+bool is_linear(const Conv& v) {
+    return v.oh == 1 && v.ow == 1 && v.kh == v.h && v.kw == v.w && v.top == 0 && v.left == 0 && v.groups == 1 &&
+           (v.dilation_h == 1 || v.kh == 1) && (v.dilation_w == 1 || v.kw == 1);
+}
+
+// Filters of one tap do not see where rows end, and long rows make better tiles.
+Conv with_long_rows(const Conv& v) {
+    Conv row = v;
+    if (v.kh * v.kw == 1 && v.oh == v.h && v.ow == v.w && v.stride_h * v.stride_w == 1 && v.top == 0 && v.left == 0) {
+        row.w = row.ow = v.h * v.w;
+        row.h = row.oh = 1;
+    }
+    return row;
+}
+
+}  // namespace
+
+void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
+    if (winograd && phases_fit(v)) return phases_forward(v, x, w, b, out, act);
+    if (is_linear(v)) return linear(v.n, v.f, v.c * v.h * v.w, x, w, b, out, act);
+    direct_forward(with_long_rows(v), nullptr, x, w, b, out, nullptr, act);
+}
+
+void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
+                       uint8_t* winners, bool winograd) {
+    if (!winograd || !(winograd_fits(v) || phases_fit(v))) return direct_forward(v, &pool, x, w, b, out, winners, NONE);
+    const Scratch maps(v.n * v.f * v.oh * v.ow);
+    conv2d(v, x, w, b, maps.floats(), NONE, winograd);
+    max_pool2d(pool, maps.floats(), out, winners);
+}
+
+void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_input_grad(v, g, w, out);
+    if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
+    if (is_linear(v)) return matmul(v.n, v.c * v.h * v.w, v.f, g, w, out);
+    direct_input_grad(with_long_rows(v), g, w, out);
+}
+
+void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad, bool winograd) {
+    if (winograd && winograd_fits(v)) return winograd_weight_grad(v, g, x, out, bias_grad);
+    if (winograd && phases_fit(v)) return phases_weight_grad(v, g, x, out, bias_grad);
+    if (!is_linear(v)) return direct_weight_grad(v, g, x, out, bias_grad);
+    matmul_tn(v.f, v.c * v.h * v.w, v.n, g, x, out);
+    column_sums(v.n, v.f, g, bias_grad);
+}
+
+}  // namespace TENSORGRAPH_ISA
+}  // namespace tensorgraph
