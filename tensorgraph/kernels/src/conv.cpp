@@ -56,9 +56,10 @@ struct Plan {
     const Axis* rows;  // of each pass
     const Axis* columns;
     int64_t pass_count, taps;  // of all passes, times channels
-    int64_t left, right;       // zeros that the planes need
+    int64_t left, right, wide;  // zeros that the planes need, and floats of a row with them
     int64_t block, blocks;     // channels that are computed together, and how many times
-    bool by_pixels;            // lanes are pixels (conv_pixels.h), not channels
+    bool by_pixels;            // lanes are pixels of images side by side (conv_pixels.h), not channels
+    Beside beside;
     const Pool* pool;          // the maps are pooled while they are in the cache, and not kept; nullptr: they are the result
     uint8_t* winners;
     int64_t lanes(int64_t block_number) const {  // for which the weights of a block are packed
@@ -111,48 +112,70 @@ void pool_maps(const Plan& plan, const float* maps, int64_t channel, int64_t cou
 }
 
 // The images first .. last-1 of one group, for the blocks of channels begin .. end-1.
-void run_images(const Plan& plan, const float* source, const float* weights, const float* bias, Activation act,
-                float* out, int64_t group, int64_t first, int64_t last, int64_t begin, int64_t end) {
-    const int64_t wide = plan.left + plan.in_w + plan.right, images = last - first;
-    const int64_t plane = plan.out_h * plan.out_w, in_size = plan.in * plan.in_h;
+struct Part {
+    int64_t group, first, last, begin, end;
+};
+
+// Calls write(maps) for the maps of one block of channels, of `images` images from `image` on. maps is their place in the
+// result, or `room` if they are pooled.
+template <class Write>
+void finish(const Plan& plan, int64_t image, int64_t images, int64_t channel, int64_t count, float* room, float* out,
+            Write write) {
+    const int64_t plane = plan.out_h * plan.out_w, all = plan.groups * plan.out;
+    if (plan.pool == nullptr) return write(out + (image * all + channel) * plane, all * plane);
+    write(room, count * plane);
+    for (int64_t i = 0; i < images; ++i) {
+        pool_maps(plan, room + i * count * plane, (image + i) * all + channel, count, out);
+    }
+}
+
+void run_by_pixels(const Plan& plan, const float* source, const float* weights, const float* bias, Activation act,
+                   float* out, const Part& part) {
+    const int64_t images = part.last - part.first, rows = plan.in * plan.in_h, stride = plan.groups * rows * plan.in_w;
+    const bool copied = !plan.beside.in_place || plan.wide > plan.in_w;
+    const Scratch room(copied ? rows * plan.wide : 1), sums(plan.block * plan.wide);
+    const Scratch maps(plan.pool != nullptr ? images * plan.block * plan.out_h * plan.out_w : 1);
+    const float* planes = source + (part.first * plan.groups + part.group) * rows * plan.in_w;
+    if (copied) {
+        put_beside(plan.beside, planes, stride, images, rows, plan.in_w, room.floats());
+        planes = room.floats() + plan.left;
+    }
+    for (int64_t block = part.begin; block < part.end; ++block) {
+        const int64_t first = block * plan.block, count = smaller(plan.block, plan.out - first);
+        const int64_t channel = part.group * plan.out + first;
+        finish(plan, part.first, images, channel, count, maps.floats(), out, [&](float* to, int64_t to_stride) {
+            run_pixels(plan.passes[0], plan.beside, images, planes, weights + first * plan.taps, count,
+                       bias == nullptr ? bias : bias + channel, act, sums.floats(), to, to_stride);
+        });
+    }
+}
+
+void run_by_channels(const Plan& plan, const float* source, const float* weights, const float* bias, Activation act,
+                     float* out, const Part& part) {
+    const int64_t images = part.last - part.first, plane = plan.out_h * plan.out_w, in_size = plan.in * plan.in_h;
     const bool copied = plan.left + plan.right > 0;
-    const Scratch room(copied ? images * in_size * wide : 1);
-    const Scratch sums(plan.by_pixels ? 1 : (images * plane + LANES) * BLOCK);
-    const Scratch maps(plan.pool != nullptr ? plan.block * plane + LANES : 1);
-    const float* planes = source + (first * plan.groups + group) * in_size * plan.in_w;
+    const Scratch room(copied ? images * in_size * plan.wide : 1);
+    const Scratch sums((images * plane + LANES) * BLOCK);
+    const Scratch maps(plan.pool != nullptr ? BLOCK * plane : 1);
+    const float* planes = source + (part.first * plan.groups + part.group) * in_size * plan.in_w;
     int64_t image_stride = plan.groups * in_size * plan.in_w;
     if (copied) {
         for (int64_t n = 0; n < images; ++n) {
             padded(planes + n * image_stride, in_size, plan.in_w, plan.left, plan.right,
-                   room.floats() + n * in_size * wide);
+                   room.floats() + n * in_size * plan.wide);
         }
         planes = room.floats() + plan.left;
-        image_stride = in_size * wide;
+        image_stride = in_size * plan.wide;
     }
-    for (int64_t block = begin; block < end; ++block) {
-        const int64_t channel = block * plan.block, count = smaller(plan.block, plan.out - channel);
-        const int64_t at = group * plan.out + channel;
-        const float* packed = weights + block * plan.block * plan.taps;
-        const float* shift = bias == nullptr ? bias : bias + at;
-        const auto finish = [&](int64_t n, auto&& write) {  // write(to): the maps of image n
-            const int64_t to = (first + n) * plan.groups * plan.out + at;
-            if (plan.pool == nullptr) return write(out + to * plane);
-            write(maps.floats());
-            pool_maps(plan, maps.floats(), to, count, out);
-        };
-        if (plan.by_pixels) {
-            for (int64_t n = 0; n < images; ++n) {
-                finish(n, [&](float* to) {
-                    run_pixels(plan.passes[0], planes + n * image_stride, packed, count, shift, act, to);
-                });
-            }
-            continue;
-        }
+    for (int64_t block = part.begin; block < part.end; ++block) {
+        const int64_t first = block * BLOCK, count = smaller(BLOCK, plan.out - first);
+        const int64_t channel = part.group * plan.out + first;
+        const float* packed = weights + first * plan.taps;
         const bool narrow = count <= LANES;
+        const int64_t lanes = narrow ? LANES : BLOCK;
         for (int64_t i = 0; i < plan.pass_count; ++i) {
             const Pass& p = plan.passes[i];
             const int64_t taps = p.row_taps * p.channels * p.column_taps;
-            const int64_t lanes = narrow ? LANES : BLOCK;
             float* corner = sums.floats() + (plan.rows[i].first * plan.out_w + plan.columns[i].first) * lanes;
             for (int64_t k = 0; k == 0 || k < taps; k += CHUNK) {
                 for (int64_t n = 0; n < images; ++n) {
@@ -163,9 +186,9 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
             packed += taps * lanes;
         }
         for (int64_t n = 0; n < images; ++n) {
-            const float* from = sums.floats() + n * plane * (narrow ? LANES : BLOCK);
-            finish(n, [&](float* to) {
-                (narrow ? store_block<1> : store_block<2>)(from, plane, count, shift, act, to);
+            finish(plan, part.first + n, 1, channel, count, maps.floats(), out, [&](float* to, int64_t) {
+                (narrow ? store_block<1> : store_block<2>)(sums.floats() + n * plane * lanes, plane, count,
+                                                           bias == nullptr ? bias : bias + channel, act, to);
             });
         }
     }
@@ -174,7 +197,7 @@ void run_images(const Plan& plan, const float* source, const float* weights, con
 void run(Plan& plan, const float* source, const float* w, const float* bias, Activation act, float* out) {
     const int64_t plane = plan.out_h * plan.out_w;
     if (plan.images * plane * plan.out == 0) return;
-    const int64_t wide = plan.left + plan.in_w + plan.right;
+    const int64_t wide = plan.wide;
     const Scratch tables(2 * plan.taps + 2);  // int64
     auto* offset = reinterpret_cast<int64_t*>(tables.floats());
     for (int64_t i = 0; i < plan.pass_count; ++i) {
@@ -196,7 +219,8 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
     const int64_t blocks = plan.blocks;
     const Scratch weights(blocks * plan.block * plan.taps + 1);
     const int threads = num_threads();
-    const int64_t group_size = larger(1, smaller(GROUP_PIXELS / plane, plan.images / (2 * threads)));
+    const int64_t group_size =
+        plan.by_pixels ? plan.beside.images : larger(1, smaller(GROUP_PIXELS / plane, plan.images / (2 * threads)));
     const int64_t batches = ceil_div(plan.images, group_size);
     const int64_t cuts = larger(1, smaller(blocks, 2 * threads / batches));  // of the blocks, where images are few
     for (int64_t group = 0; group < plan.groups; ++group) {
@@ -211,27 +235,34 @@ void run(Plan& plan, const float* source, const float* w, const float* bias, Act
         });
         parallel(static_cast<int>(batches * cuts), [&](int part) {
             const int64_t batch = part / cuts, cut = part % cuts;
-            run_images(plan, source, weights.floats(), bias, act, out, group, batch * group_size,
-                       smaller((batch + 1) * group_size, plan.images), blocks * cut / cuts, blocks * (cut + 1) / cuts);
+            const Part images{group, batch * group_size, smaller((batch + 1) * group_size, plan.images),
+                              blocks * cut / cuts, blocks * (cut + 1) / cuts};
+            (plan.by_pixels ? run_by_pixels : run_by_channels)(plan, source, weights.floats(), bias, act, out, images);
         });
     }
 }
 
 // How to compute it, and the zeros that the passes then read beside the rows of the source.
 void prepare(Plan& plan) {
-    const Axis& row = plan.columns[0];
-    const bool enough = plan.out * 4 < LANES * 3 ? plan.taps <= 512 && row.count * 2 > LANES
-                                                 : plan.taps <= 32 && row.count >= LANES;
-    plan.by_pixels = plan.pass_count == 1 && row.step == 1 && enough;
     plan.left = plan.right = 0;
+    int64_t reach = 0;
     for (int64_t i = 0; i < plan.pass_count; ++i) {
         const Axis& axis = plan.columns[i];
-        const int64_t count = plan.by_pixels ? larger(LANES, axis.count) : axis.count;
         for (int64_t s = 0; s < axis.taps; ++s) {
             plan.left = larger(plan.left, -axis.at[s]);
-            plan.right = larger(plan.right, axis.at[s] + (count - 1) * axis.step + 1 - plan.in_w);
+            plan.right = larger(plan.right, axis.at[s] + (axis.count - 1) * axis.step + 1 - plan.in_w);
+            reach = larger(reach, axis.at[s]);
         }
     }
+    const Axis& row = plan.columns[0];
+    plan.by_pixels = plan.pass_count == 1 && row.step == 1 && row.count > 0;
+    if (plan.by_pixels) {
+        const int64_t most = larger(1, plan.images / (2 * num_threads()));
+        plan.beside = find_beside(most, plan.in_w, row.count, plan.left, reach, plan.taps);
+        const double lanes = static_cast<double>(ceil_div(plan.out, LANES) * LANES) / static_cast<double>(plan.out);
+        plan.by_pixels = plan.beside.cost(plan.taps) < lanes * static_cast<double>(plan.taps + 12);
+    }
+    plan.wide = plan.by_pixels ? plan.beside.wide : plan.left + plan.in_w + plan.right;
 }
 
 }  // namespace
@@ -245,7 +276,7 @@ void direct_forward(const Conv& v, const Pool* pool, const float* x, const float
     const Axis columns = forward_axis(v.ow, v.kw, v.stride_w, v.left, v.dilation_w, taps + 2 * v.kh);
     Pass pass;
     Plan plan{v.n,  v.groups, c,        v.h, v.w, f, v.oh, v.ow, area, c * area, v.kw, f * c * area, &pass, &rows,
-              &columns, 1, c * area, 0, 0, 0, 0, false, pool, winners};
+              &columns, 1, c * area, 0, 0, 0, 0, 0, false, {}, pool, winners};
     prepare(plan);
     run(plan, x, w, b, act, out);
 }
@@ -266,7 +297,8 @@ void direct_input_grad(const Conv& v, const float* g, const float* w, float* out
                                    taps + 2 * (phases_h * v.kh + x * v.kw));
     }
     Plan plan{v.n, v.groups, f, v.oh, v.ow, c, v.h, v.w, c * area, area, v.kw, f * c * area,
-              reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0, 0, 0, false, nullptr, nullptr};
+              reinterpret_cast<Pass*>(columns + passes), rows, columns, passes, f * area, 0, 0, 0, 0, 0,
+              false, {}, nullptr, nullptr};
     prepare(plan);
     run(plan, g, w, nullptr, NONE, out);
 }

@@ -32,10 +32,13 @@ Conv with_long_rows(const Conv& v) {
     return row;
 }
 
+// Winograd's lanes are channels: where half of them are idle, the direct kernel is faster than tiles of 2x2.
+bool is_winograd(const Conv& v, int64_t outputs) { return winograd_fits(v) && (v.kh < 5 || 4 * outputs >= 3 * LANES); }
+
 }  // namespace
 
 void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_forward(v, x, w, b, out, act);
+    if (winograd && is_winograd(v, v.f)) return winograd_forward(v, x, w, b, out, act);
     if (winograd && phases_fit(v)) return phases_forward(v, x, w, b, out, act);
     if (is_linear(v)) return linear(v.n, v.f, v.c * v.h * v.w, x, w, b, out, act);
     direct_forward(with_long_rows(v), nullptr, x, w, b, out, nullptr, act);
@@ -43,14 +46,14 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
                        uint8_t* winners, bool winograd) {
-    if (!winograd || !(winograd_fits(v) || phases_fit(v))) return direct_forward(v, &pool, x, w, b, out, winners, NONE);
+    if (!winograd || !(is_winograd(v, v.f) || phases_fit(v))) return direct_forward(v, &pool, x, w, b, out, winners, NONE);
     const Scratch maps(v.n * v.f * v.oh * v.ow);
     conv2d(v, x, w, b, maps.floats(), NONE, winograd);
     max_pool2d(pool, maps.floats(), out, winners);
 }
 
 void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_input_grad(v, g, w, out);
+    if (winograd && is_winograd(v, v.c)) return winograd_input_grad(v, g, w, out);
     if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
     if (is_linear(v)) return matmul(v.n, v.c * v.h * v.w, v.f, g, w, out);
     direct_input_grad(with_long_rows(v), g, w, out);
