@@ -16,20 +16,25 @@ void column_sums(int64_t n, int64_t f, const float* x, float* out);
 
 namespace {
 
+constexpr int64_t CHUNK = 192;  // pixels that the weight gradient sums in one go
+
 // One window that is the whole image: a linear layer.
 bool is_linear(const Conv& v) {
     return v.oh == 1 && v.ow == 1 && v.kh == v.h && v.kw == v.w && v.top == 0 && v.left == 0 && v.groups == 1 &&
            (v.dilation_h == 1 || v.kh == 1) && (v.dilation_w == 1 || v.kw == 1);
 }
 
-// Filters of one tap do not see where rows end, and long rows make better tiles.
-Conv with_long_rows(const Conv& v) {
-    Conv row = v;
-    if (v.kh * v.kw == 1 && v.oh == v.h && v.ow == v.w && v.stride_h * v.stride_w == 1 && v.top == 0 && v.left == 0) {
-        row.w = row.ow = v.h * v.w;
-        row.h = row.oh = 1;
-    }
-    return row;
+// Filters of one tap do not see where rows end: rows as long as possible, up to `most` pixels, make better tiles.
+Conv with_long_rows(const Conv& v, int64_t most) {
+    if (v.kh * v.kw != 1 || v.oh != v.h || v.ow != v.w || v.stride_h * v.stride_w != 1 || v.top + v.left > 0) return v;
+    const int64_t pixels = v.h * v.w;
+    int64_t width = smaller(pixels, most);
+    while (width > v.w && pixels % width != 0) --width;
+    if (width <= v.w) return v;
+    Conv long_rows = v;
+    long_rows.w = long_rows.ow = width;
+    long_rows.h = long_rows.oh = pixels / width;
+    return long_rows;
 }
 
 // Winograd's lanes are channels: where half of them are idle, the direct kernel is faster than tiles of 2x2.
@@ -41,7 +46,7 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
     if (winograd && is_winograd(v, v.f)) return winograd_forward(v, x, w, b, out, act);
     if (winograd && phases_fit(v)) return phases_forward(v, x, w, b, out, act);
     if (is_linear(v)) return linear(v.n, v.f, v.c * v.h * v.w, x, w, b, out, act);
-    direct_forward(with_long_rows(v), nullptr, x, w, b, out, nullptr, act);
+    direct_forward(with_long_rows(v, v.h * v.w), nullptr, x, w, b, out, nullptr, act);
 }
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
@@ -56,13 +61,13 @@ void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out
     if (winograd && is_winograd(v, v.c)) return winograd_input_grad(v, g, w, out);
     if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
     if (is_linear(v)) return matmul(v.n, v.c * v.h * v.w, v.f, g, w, out);
-    direct_input_grad(with_long_rows(v), g, w, out);
+    direct_input_grad(with_long_rows(v, v.h * v.w), g, w, out);
 }
 
 void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad, bool winograd) {
     if (winograd && winograd_fits(v)) return winograd_weight_grad(v, g, x, out, bias_grad);
     if (winograd && phases_fit(v)) return phases_weight_grad(v, g, x, out, bias_grad);
-    if (!is_linear(v)) return direct_weight_grad(v, g, x, out, bias_grad);
+    if (!is_linear(v)) return direct_weight_grad(with_long_rows(v, CHUNK), g, x, out, bias_grad);
     matmul_tn(v.f, v.c * v.h * v.w, v.n, g, x, out);
     column_sums(v.n, v.f, g, bias_grad);
 }

@@ -6,6 +6,7 @@
 #include "conv_phases.h"
 
 #include "buffers.h"
+#include "lanes.h"
 #include "pool.h"
 #include "winograd.h"
 
@@ -31,6 +32,17 @@ void deal(const float* __restrict from, int64_t any_step, int64_t width, int64_t
     }
 }
 
+template <>
+void deal<2>(const float* __restrict from, int64_t, int64_t width, int64_t plane, float* __restrict to) {
+    with_lanes(width, [&]<int L>() {
+        cover<L>(0, width, [&](int64_t x) {
+            const auto a = load_lanes<L>(from + 2 * x), b = load_lanes<L>(from + 2 * x + L);
+            store_lanes<L>(to + x, L == 1 ? a : evens<L>(a, b));
+            store_lanes<L>(to + plane + x, L == 1 ? b : odds<L>(a, b));
+        });
+    });
+}
+
 // And back: to[X * STEP + j] = from[j][X].
 template <int STEP>
 void gather(const float* __restrict from, int64_t any_step, int64_t width, int64_t plane, float* __restrict to) {
@@ -38,6 +50,17 @@ void gather(const float* __restrict from, int64_t any_step, int64_t width, int64
     for (int64_t x = 0; x < width; ++x, to += step) {
         for (int64_t j = 0; j < step; ++j) to[j] = from[j * plane + x];
     }
+}
+
+template <>
+void gather<2>(const float* __restrict from, int64_t, int64_t width, int64_t plane, float* __restrict to) {
+    with_lanes(width, [&]<int L>() {
+        cover<L>(0, width, [&](int64_t x) {
+            const auto a = load_lanes<L>(from + x), b = load_lanes<L>(from + plane + x);
+            store_lanes<L>(to + 2 * x, L == 1 ? a : zip_first<L>(a, b));
+            store_lanes<L>(to + 2 * x + L, L == 1 ? b : zip_second<L>(a, b));
+        });
+    });
 }
 
 void images_to_phases(const Conv& v, const Conv& p, const float* x, float* to) {

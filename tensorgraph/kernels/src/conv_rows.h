@@ -83,23 +83,30 @@ inline void inner_taps(const Pass& p, int64_t q, int64_t& t0, int64_t& t1) {
     while (t0 < t1 && outside(t1 - 1)) --t1;
 }
 
-// Adds the taps first .. last-1 of the pass for one block of VECTORS * LANES channels. With first = 0 every sum is
-// written, zeros where there are no taps.
+// The pixels j0 .. j1-1 of the rows q0 .. q1-1.
+struct Area {
+    int64_t q0, q1, j0, j1;
+};
+
+// Adds the taps first .. last-1 of the pass for one block of VECTORS * LANES channels, to sums[0] for the area's first
+// pixel. With first = 0 every sum is written, zeros where there are no taps.
 template <int VECTORS>
-void run_chunk(const Pass& p, const float* source, const float* weights, float* sums, int64_t first, int64_t last) {
+void run_chunk(const Pass& p, const Area& area, const float* source, const float* weights, float* sums, int64_t first,
+               int64_t last) {
     const int64_t lanes = VECTORS * LANES;
     const int64_t per_row = p.channels * p.column_taps;  // taps of one t
-    const int64_t tiles = ceil_div(p.pixels, PIXELS);
-    for (int64_t q = 0; q < p.rows; ++q) {
+    const int64_t pixels = area.j1 - area.j0, tiles = ceil_div(pixels, PIXELS);
+    for (int64_t q = area.q0; q < area.q1; ++q) {
         int64_t t0, t1;
         inner_taps(p, q, t0, t1);
         const int64_t begin = larger(first, t0 * per_row), end = larger(begin, smaller(last, t1 * per_row));
         if (begin == end && first > 0) continue;
         for (int64_t i = 0; i < tiles; ++i) {  // nearly equal tiles: 27 pixels are 14 + 13
-            const int64_t j = p.pixels * i / tiles, count = p.pixels * (i + 1) / tiles - j;
-            find_tile<VECTORS>(count, p.step)(source + q * p.row_step * p.width + j * p.step, p.offset + begin,
-                                              weights + begin * lanes, end - begin, p.step,
-                                              sums + (q * p.row_pitch + j * p.pitch) * lanes, p.pitch, first > 0);
+            const int64_t j = pixels * i / tiles, count = pixels * (i + 1) / tiles - j;
+            find_tile<VECTORS>(count, p.step)(source + q * p.row_step * p.width + (area.j0 + j) * p.step,
+                                              p.offset + begin, weights + begin * lanes, end - begin, p.step,
+                                              sums + ((q - area.q0) * p.row_pitch + j * p.pitch) * lanes, p.pitch,
+                                              first > 0);
         }
     }
 }
