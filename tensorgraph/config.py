@@ -33,8 +33,9 @@ class Switch:
 class winograd(Switch):  # noqa: N801 (a function that is also a context manager)
     """Allow or forbid Winograd's algorithm, from now on or inside a `with` block. Everybody's, in all threads.
 
-    Where it is allowed, as it is at first, the native kernels compute convolutions with 3x3 filters, stride 1 and many
-    channels with up to 4 times fewer products. It rounds more than the plain sum: errors stay below 4e-6 of the largest
+    Where it is allowed, as it is at first, the native kernels compute convolutions with many channels, and filters of 3x3
+    or 5x5 taps, with up to 4 times fewer products. With a stride S, filters may be S times as large: pixels with the same
+    remainder by S are a channel of their own. It rounds more than the plain sum: errors stay below 4e-6 of the largest
     value, where those of the sum stay below 1e-6. An infinite or NaN pixel spreads to the outputs of the tiles that see
     it, 4x4 of them each.
 

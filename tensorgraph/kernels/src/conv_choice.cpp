@@ -16,7 +16,8 @@ void column_sums(int64_t n, int64_t f, const float* x, float* out);
 
 namespace {
 
-constexpr int64_t CHUNK = 192;  // pixels that the weight gradient sums in one go
+constexpr int64_t MOST_ROW = 1 << 20;  // channels * width under Winograd's tiles: a group has at least a whole row of them
+constexpr int64_t CHUNK = 192;         // pixels that the weight gradient sums in one go
 
 // One window that is the whole image: a linear layer.
 bool is_linear(const Conv& v) {
@@ -41,6 +42,17 @@ Conv with_long_rows(const Conv& v, int64_t most) {
 bool is_winograd(const Conv& v, int64_t outputs) { return winograd_fits(v) && (v.kh < 5 || 4 * outputs >= 3 * LANES); }
 
 }  // namespace
+
+int64_t winograd_tile(const Conv& conv) {
+    const int64_t k = conv.kh;
+    const bool possible = conv.stride_h == 1 && conv.stride_w == 1 && conv.dilation_h == 1 && conv.dilation_w == 1 &&
+                          conv.groups == 1 && conv.kw == k && (k == 3 || k == 5) && conv.top < k && conv.left < k;
+    if (!possible || smaller(conv.c, conv.f) < 8 || conv.ow * larger(conv.c, conv.f) > MOST_ROW) return 0;
+    const int64_t small = (k + 1) * (k + 1) * ceil_div(conv.oh, 2) * ceil_div(conv.ow, 2);  // products of a channel
+    const int64_t large = 36 * ceil_div(conv.oh, 4) * ceil_div(conv.ow, 4);
+    const int64_t tile = k == 3 && large < small ? 4 : 2, products = tile == 4 ? large : small;
+    return 3 * products <= 2 * conv.oh * conv.ow * k * k ? tile : 0;  // measured: the transformations cost up to a half
+}
 
 void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
     if (winograd && is_winograd(v, v.f)) return winograd_forward(v, x, w, b, out, act);

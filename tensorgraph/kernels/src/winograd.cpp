@@ -60,6 +60,7 @@ struct Job {
     const float* bias;
     Activation act;
     float* out;
+    const Phases* phases;  // of the outputs
 
     int64_t f() const { return filters.outputs(); }
 };
@@ -108,15 +109,22 @@ void finish(const Job& job, int64_t block, int64_t begin, int64_t end, Points su
                 }
             }
             const int64_t y0 = first * S::M, y1 = smaller(job.oh, last * S::M);
+            const int64_t pixels = (y1 - y0) * job.ow;
+            if (job.phases != nullptr) {
+                float* const room = plane + (last - first) * S::M * pitch * LANES;
+                const PhaseRows phase_rows{*job.phases, f0, lanes, y0, y1 - y0, job.ow};
+                collect({plane, job.ow, pitch}, pixels, room, pixels, lanes);
+                phase_rows.write(room, job.out + image * phase_rows.image_floats(job.f()));
+                return;
+            }
             float* const out = job.out + ((image * job.f() + f0) * job.oh + y0) * job.ow;
-            collect({plane, job.ow, pitch}, (y1 - y0) * job.ow, out, job.oh * job.ow, lanes);
+            collect({plane, job.ow, pitch}, pixels, out, job.oh * job.ow, lanes);
         });
     }
 }
 
 constexpr int64_t OWN_FLOATS = 160 << 10;      // points of a group of tiles that one thread computes
 constexpr int64_t SHARED_FLOATS = 2 << 20;     // points of a group that all threads compute
-constexpr int64_t MOST_ROW = 1 << 20;          // channels * width: a group has at least a whole row of tiles
 constexpr int64_t FILTER_FLOATS = 1280 << 10;  // points of filters that every thread can read for every group
 
 // The tiles are cut into groups, and the threads share
@@ -145,7 +153,8 @@ struct Convolution {
     const int64_t filter_stride = point_stride(once ? CHAIN * BLOCK : padded(job.f()) * channels);
     const int64_t plane_rows = smaller(rows, job.tiles.rows);
     const int64_t plane_floats = larger(Plane::of(job.in, plane_rows, columns, S::M, S::T).floats(),
-                                        plane_rows * columns * S::M * S::M * LANES);
+                                        plane_rows * columns * S::M * S::M * LANES) *
+                                 (job.in.phases != nullptr || job.phases != nullptr ? 2 : 1);
     const int64_t own_floats = point_stride(POINTS * sum_stride + plane_floats);
     const Scratch own{threads * own_floats};
     const Scratch points{(shared ? 1 : threads) * POINTS * stride};
@@ -238,19 +247,20 @@ struct Convolution {
 };
 
 template <class S>
-void convolve_by(const Conv& conv, const float* x, const Filters& filters, const float* b, float* out, Activation act) {
+void convolve_by(const Conv& conv, const float* x, const Filters& filters, const float* b, float* out, Activation act,
+                 const Phases* in_phases, const Phases* out_phases) {
     if (conv.n == 0 || conv.f == 0 || conv.oh == 0 || conv.ow == 0) return;
-    const Job job{{x, conv.c, conv.h, conv.w, conv.top, conv.left}, Tiles::of<S>(conv.n, conv.oh, conv.ow),
-                  filters, conv.oh, conv.ow, b, act, out};
+    const Job job{{x, conv.c, conv.h, conv.w, conv.top, conv.left, in_phases}, Tiles::of<S>(conv.n, conv.oh, conv.ow),
+                  filters, conv.oh, conv.ow, b, act, out, out_phases};
     Convolution<S>{job}.run();
 }
 
 void convolve(const Conv& conv, int64_t tile, const float* x, const Filters& filters, const float* b, float* out,
-              Activation act) {
+              Activation act, const Phases* in_phases = nullptr, const Phases* out_phases = nullptr) {
     const auto by = conv.kh == 5 ? convolve_by<SixPoints<2>>
                     : tile == 4  ? convolve_by<SixPoints<4>>
                                  : convolve_by<FourPoints>;
-    by(conv, x, filters, b, out, act);
+    by(conv, x, filters, b, out, act, in_phases, out_phases);
 }
 
 }  // namespace winograd
@@ -260,29 +270,27 @@ void conv2d_winograd(const Conv& conv, int64_t tile, const float* x, const float
     winograd::convolve(conv, tile, x, {w, conv.f, conv.c, false}, b, out, act);
 }
 
+namespace {
+
+// The convolution that gives the input gradient.
+Conv backward(const Conv& v) {
+    return {v.n, v.f, v.oh, v.ow, v.c, v.kh, v.kw, v.h, v.w, 1, 1, v.kh - 1 - v.top, v.kw - 1 - v.left, 1, 1, 1};
+}
+
+}  // namespace
+
 void conv2d_winograd_input_grad(const Conv& conv, int64_t tile, const float* g, const float* w, float* out) {
-    const Conv back{conv.n, conv.f,  conv.oh, conv.ow, conv.c, conv.kh, conv.kw, conv.h, conv.w, 1, 1,
-                    conv.kh - 1 - conv.top, conv.kw - 1 - conv.left, 1, 1, 1};
-    winograd::convolve(back, tile, g, {w, conv.f, conv.c, true}, nullptr, out, NONE);
+    winograd::convolve(backward(conv), tile, g, {w, conv.f, conv.c, true}, nullptr, out, NONE);
 }
 
-int64_t winograd_tile(const Conv& conv) {
-    const int64_t k = conv.kh;
-    const bool possible = conv.stride_h == 1 && conv.stride_w == 1 && conv.dilation_h == 1 && conv.dilation_w == 1 &&
-                          conv.groups == 1 && conv.kw == k && (k == 3 || k == 5) && conv.top < k && conv.left < k;
-    if (!possible || smaller(conv.c, conv.f) < 8 || conv.ow * larger(conv.c, conv.f) > winograd::MOST_ROW) return 0;
-    const int64_t small = (k + 1) * (k + 1) * ceil_div(conv.oh, 2) * ceil_div(conv.ow, 2);  // products of a channel
-    const int64_t large = 36 * ceil_div(conv.oh, 4) * ceil_div(conv.ow, 4);
-    const int64_t tile = k == 3 && large < small ? 4 : 2, products = tile == 4 ? large : small;
-    return 3 * products <= 2 * conv.oh * conv.ow * k * k ? tile : 0;  // measured: the transformations cost up to a half
+void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,
+                      const Phases* phases) {
+    winograd::convolve(conv, winograd_tile(conv), x, {w, conv.f, conv.c, false}, b, out, act, phases, nullptr);
 }
 
-void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act) {
-    conv2d_winograd(conv, winograd_tile(conv), x, w, b, out, act);
-}
-
-void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out) {
-    conv2d_winograd_input_grad(conv, winograd_tile(conv), g, w, out);
+void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out, const Phases* phases) {
+    const Conv back = backward(conv);
+    winograd::convolve(back, winograd_tile(conv), g, {w, conv.f, conv.c, true}, nullptr, out, NONE, nullptr, phases);
 }
 
 }  // namespace TENSORGRAPH_ISA

@@ -11,14 +11,22 @@
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 
+// The channels of the images are phases of larger images of h x w: step_h * step_w neighbours are the phases of a channel.
+// Pixel (y, x) of phase (i, j) is pixel (y * step_h + i - top, x * step_w + j - left) of the channel, zero outside.
+struct Phases {
+    int64_t h, w, step_h, step_w, top, left;
+};
+
 // The tiles (2 or 4) with which it is expected to be faster than the direct kernel; 0 if it is not, or cannot be used.
 int64_t winograd_tile(const Conv& conv);
 inline bool winograd_fits(const Conv& conv) { return winograd_tile(conv) != 0; }
 
-// Only where it fits.
-void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act);
-void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out);
-void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad);
+// Only where it fits. With `phases`, x and its gradient are the larger images.
+void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,
+                      const Phases* phases = nullptr);
+void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out, const Phases* phases = nullptr);
+void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,
+                          const Phases* phases = nullptr);
 
 }  // namespace TENSORGRAPH_ISA
 }  // namespace tensorgraph

@@ -6,6 +6,7 @@
 
 #include "pool.h"
 #include "winograd_lanes.h"
+#include "winograd_phases.h"
 #include "winograd_transforms.h"
 
 namespace tensorgraph {
@@ -16,6 +17,7 @@ struct Images {
     const float* data;
     int64_t c, h, w;
     int64_t top, left;  // the zeros before the first row and column
+    const Phases* phases = nullptr;
 
     int64_t blocks() const { return ceil_div(c, LANES); }
 };
@@ -68,6 +70,7 @@ inline int64_t point_stride(int64_t floats) { return (ceil_div(floats, 16) | 1) 
 struct Plane {
     int64_t rows, pitch;
     int64_t floats() const { return rows * pitch * LANES; }
+    float* room(float* plane) const { return plane + floats(); }  // as large: for phases on their way
 
     static Plane of(const Images& in, int64_t tile_rows, int64_t tile_columns, int64_t m, int64_t size) {
         return {(tile_rows - 1) * m + size, larger((tile_columns - 1) * m + size, in.left + in.w)};
@@ -84,8 +87,16 @@ struct Plane {
             clear(plane + (r * pitch + in.left + width) * LANES, pitch - in.left - width);
         }
         if (width == 0) return;
+        const int64_t lanes = smaller(LANES, in.c - block * LANES);
         const float* from = in.data + ((image * in.c + block * LANES) * in.h + y + begin) * in.w;
-        spread(from, in.h * in.w, smaller(LANES, in.c - block * LANES), (end - begin) * width,
+        int64_t stride = in.h * in.w;
+        if (in.phases != nullptr) {
+            const PhaseRows phase_rows{*in.phases, block * LANES, lanes, y + begin, end - begin, width};
+            phase_rows.read(in.data + image * phase_rows.image_floats(in.c), room(plane));
+            from = room(plane);
+            stride = (end - begin) * width;
+        }
+        spread(from, stride, lanes, (end - begin) * width,
                {plane + (begin * pitch + in.left) * LANES, width, pitch});
     }
 

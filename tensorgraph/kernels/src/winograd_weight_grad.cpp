@@ -91,8 +91,9 @@ struct WeightGrad {
     const int64_t block_stride = rows * columns * LANES;
     const int64_t x_stride = point_stride(block_stride * x_blocks), g_stride = point_stride(block_stride * g_blocks);
     const int64_t group_floats = POINTS * (x_stride + g_stride);
-    const int64_t plane_floats = larger(Plane::of(x, smaller(piece, tiles.rows), columns, S::M, S::T).floats(),
-                                        Plane::of(g, smaller(piece, tiles.rows), columns, S::M, S::M).floats());
+    const int64_t plane_floats =
+        larger(Plane::of(x, smaller(piece, tiles.rows), columns, S::M, S::T).floats() * (x.phases != nullptr ? 2 : 1),
+               Plane::of(g, smaller(piece, tiles.rows), columns, S::M, S::M).floats());
 
     const Scratch planes{threads * plane_floats}, points{(slices > 1 ? threads : 1) * group_floats};
     const Scratch sums{slices * items * item_floats};  // [slice][item][point][channel][filter]
@@ -182,22 +183,24 @@ struct WeightGrad {
 };
 
 template <class S>
-void weight_grad_by(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad) {
+void weight_grad_by(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,
+                    const Phases* phases) {
     const Tiles tiles = Tiles::of<S>(conv.n, conv.oh, conv.ow);
     if (tiles.all_rows() == 0 || tiles.columns == 0 || conv.f == 0) {
         for (int64_t i = 0; i < conv.f * conv.c * S::R * S::R; ++i) out[i] = 0;
         for (int64_t i = 0; bias_grad != nullptr && i < conv.f; ++i) bias_grad[i] = 0;
         return;
     }
-    WeightGrad<S>{{x, conv.c, conv.h, conv.w, conv.top, conv.left}, {g, conv.f, conv.oh, conv.ow, 0, 0}, tiles, out}
+    WeightGrad<S>{{x, conv.c, conv.h, conv.w, conv.top, conv.left, phases}, {g, conv.f, conv.oh, conv.ow, 0, 0}, tiles, out}
         .run(bias_grad);
 }
 
-void weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out, float* bias_grad) {
+void weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out, float* bias_grad,
+                 const Phases* phases = nullptr) {
     const auto by = conv.kh == 5 ? weight_grad_by<SixPoints<2>>
                     : tile == 4  ? weight_grad_by<SixPoints<4>>
                                  : weight_grad_by<FourPoints>;
-    by(conv, g, x, out, bias_grad);
+    by(conv, g, x, out, bias_grad, phases);
 }
 
 }  // namespace winograd
@@ -207,8 +210,9 @@ void conv2d_winograd_weight_grad(const Conv& conv, int64_t tile, const float* g,
     winograd::weight_grad(conv, tile, g, x, out, bias_grad);
 }
 
-void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad) {
-    conv2d_winograd_weight_grad(conv, winograd_tile(conv), g, x, out, bias_grad);
+void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,
+                          const Phases* phases) {
+    winograd::weight_grad(conv, winograd_tile(conv), g, x, out, bias_grad, phases);
 }
 
 }  // namespace TENSORGRAPH_ISA
