@@ -33,11 +33,11 @@ class Switch:
 class winograd(Switch):  # noqa: N801 (a function that is also a context manager)
     """Allow or forbid Winograd's algorithm, from now on or inside a `with` block. Everybody's, in all threads.
 
-    Where it is allowed, as it is at first, the native kernels compute convolutions with many channels, and filters of 3x3
-    or 5x5 taps, with up to 4 times fewer products. With a stride S, filters may be S times as large: pixels with the same
-    remainder by S are a channel of their own. It rounds more than the plain sum: errors stay below 4e-6 of the largest
-    value, where those of the sum stay below 1e-6. An infinite or NaN pixel spreads to the outputs of the tiles that see
-    it, 4x4 of them each.
+    Where it is allowed, as it is at first, the native kernels compute convolutions with many channels, and filters of
+    3x3 or 5x5 taps, with up to 4 times fewer products. With a stride S, filters may be S times as large: pixels whose
+    places leave the same remainder by S are a channel of their own. It rounds more than the plain sum: errors stay
+    below 4e-6 of the largest value, where those of the sum stay below 1e-6. An infinite or NaN pixel spreads to the
+    outputs of the tiles that see it, 4x4 of them each.
 
     Arguments:
         allowed: whether.

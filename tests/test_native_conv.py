@@ -90,8 +90,8 @@ def test_phases_of_every_width(width):
     check((1, 1, 14, width + 1), (9, 1, 11, 11), ((4, 4), ((4, 0), (10, 4)), (1, 1), 1), tolerance=4e-6)
 
 
-def test_phases_are_faster_because_they_have_fewer_products():
-    """What the tests above are about: with Winograd's algorithm, the strided convolution rounds differently."""
+def test_strided_convolutions_take_the_algorithm_that_rounds_more():
+    """What the tests above are about: with it, results differ from those of the plain sum."""
     how = (2, 2), ((2, 2), (2, 2)), (1, 1), 1
     arrays = sample((2, 12, 28, 28), (24, 12, 6, 6), how)
     fast = results(kernels, *arrays, how)
