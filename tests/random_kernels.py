@@ -57,7 +57,28 @@ def convolution(rng):
     compare(f"convolution {x_shape} {w.shape} {settings}", results(native, *arrays), twins)
 
 
-CASES = [convolution]
+def pooled_weight_gradient(rng):
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    c, f = groups * int(rng.integers(1, 9)), groups * int(rng.choice([1, 2, 5, 8, 17]))
+    window = (integers(rng, 1, 3), tuple(integers(rng, 0, 3) for _ in range(2)), integers(rng, 1, 3))
+    kernel = integers(rng, 1, 4) if rng.random() < 0.5 else (2, 2)
+    stride, dilation = (kernel, integers(rng, 1, 3)) if rng.random() < 0.5 else ((2, 2), (1, 1))
+    padding = ((kernel[0] // 2,) * 2, (0, 0)) if rng.random() < 0.3 else ((0, 0), (0, 0))
+    x_shape, w_kernel = (int(rng.integers(0, 7)), c, *integers(rng, 4, 40)), integers(rng, 1, 8)
+    maps = window_sizes(x_shape[2:], w_kernel, *window)
+    if min(maps) < 1 or min(window_sizes(maps, kernel, stride, padding, dilation)) < 1:
+        return
+    counts = window_sizes(maps, kernel, stride, padding, dilation)
+    x, g = floats(rng, *x_shape), floats(rng, x_shape[0], f, *counts)
+    most = kernel[0] * kernel[1] + (rng.random() < 0.2)
+    winners = rng.integers(0, 256 if rng.random() < 0.1 else most, g.shape).astype(np.uint8)
+    settings = ((f, c // groups, *w_kernel), window, groups, (kernel, stride, padding, dilation))
+    got = native.conv2d_max_pool2d_weight_grad(g, winners, None, x, *settings)
+    twin = reference.conv2d_max_pool2d_weight_grad(g.astype("f8"), winners, None, x.astype("f8"), *settings)
+    compare(f"pooled weight gradient {x_shape} {settings}", got, twin)
+
+
+CASES = [convolution, pooled_weight_gradient]
 
 
 def main() -> None:

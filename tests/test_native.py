@@ -242,6 +242,41 @@ def test_convolution_of_random_settings(isa):
 
 
 @needs_native
+def test_weight_gradients_of_few_filters_or_taps(isa):
+    rng = np.random.default_rng(7)
+    once = (1, 1)
+    for n, c, f, kernel, size, padding, dilation, groups in [
+        *((n, 1 + n % 3, n, (3, 1 + n % 5), (5 + n, 7), ((1, 0), (0, 2)), once, 1) for n in range(1, 14)),
+        (3, 1, 6, (5, 5), (32, 32), ((0, 0), (0, 0)), once, 1),
+        (3, 1, 2, (2, 2), (3, 700), ((1, 1), (3, 0)), once, 1),  # one row in one go
+        (2, 1, 3, (3, 3), (70, 61), ((0, 0), (0, 0)), once, 1),  # some rows
+        (2, 1, 3, (1, 2), (2, 1100), ((0, 0), (0, 0)), once, 1),  # too wide
+        (9, 2, 4, (2, 2), (2, 3), ((0, 0), (0, 0)), once, 1),  # many images
+        (2, 1, 3, (1, 1), (4, 3), ((0, 0), (5, 7)), once, 1),  # more outputs in a row than columns
+        (2, 6, 9, (3, 2), (9, 12), ((2, 3), (2, 1)), (2, 3), 3),
+        (0, 1, 3, (3, 3), (9, 12), ((0, 0), (0, 0)), once, 1),
+    ]:
+        check_convolution(rng, (n, c, *size), (f, c // groups, *kernel), (once, padding, dilation, groups))
+
+
+@needs_native
+def test_weight_gradients_of_what_is_not_finite(isa):
+    settings = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    rng = np.random.default_rng(8)
+    for strange in (np.inf, -np.inf, np.nan):
+        for row, column in ((0, 0), (2, 9), (6, 9), (3, 4)):
+            x = rng.standard_normal((2, 1, 7, 10)).astype(np.float32)
+            g = rng.standard_normal((2, 3, 5, 8)).astype(np.float32)
+            x[1, 0, row, column] = strange
+            for got, expected in zip(
+                kernels.conv2d_weight_grad(g, x, (3, 1, 3, 3), *settings),
+                reference.conv2d_weight_grad(g, x, (3, 1, 3, 3), *settings),
+                strict=True,
+            ):
+                np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@needs_native
 def test_convolution_and_pooling_in_one(isa, threads):
     rng = np.random.default_rng(6)
     for turn, (f, size, kernel, stride, padding) in enumerate(
@@ -258,11 +293,65 @@ def test_convolution_and_pooling_in_one(isa, threads):
         b = rng.standard_normal(f).astype(np.float32)
         window = ((1, 1), ((1, 1), (0, 1)), (1, 1))
         pool = (kernel, stride, ((padding, padding), (padding, padding)), (1, 1))
-        for ceil_mode in (False, True):
+        for ceil_mode in (False, True):  # where a window may reach beyond the maps
             out, winners = kernels.conv2d_max_pool2d(x, w, b, window, 1, pool, ceil_mode)
             expected = reference.max_pool2d(kernels.conv2d(x, w, b, *window, 1), *pool, ceil_mode)
             np.testing.assert_array_equal(out, expected[0])
             np.testing.assert_array_equal(winners, expected[1])
+            check_pooled_weight_gradient(rng, x, winners, w.shape, window, 1, pool)
+
+
+def check_pooled_weight_gradient(rng, x, winners, w_shape, window, groups, pool):
+    g = rng.standard_normal(winners.shape).astype(np.float32)
+    settings = (w_shape, window, groups, pool)
+    expected = reference.conv2d_max_pool2d_weight_grad(
+        g.astype(np.float64), winners, None, x.astype(np.float64), *settings
+    )
+    between = (len(x), w_shape[0], *window_sizes(x.shape[2:], w_shape[2:], *window))
+    for maps_grad in (None, kernels.max_pool2d_grad(g, winners, between, *pool)):
+        got = kernels.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, *settings)
+        for one, other in zip(got, expected, strict=True):
+            close(one, other)
+
+
+@needs_native
+def test_weight_gradients_of_pooled_maps_of_every_width(isa, threads):
+    rng = np.random.default_rng(9)
+    once, valid = (1, 1), ((0, 0), (0, 0))
+    window = (once, ((1, 1), (1, 1)), once)
+    for width in range(2, 70):
+        threads(1 + width % 2)
+        n, groups, f, height = width % 6, 1 + width % 2, 2 * (1 + width % 5), 2 + width % 31
+        c = groups * (1 + width % 3)
+        x = rng.standard_normal((n, c, height, width)).astype(np.float32)
+        w_shape = (f, c // groups, 3, 3)
+        winners = rng.integers(0, 4 + width % 3 // 2, (n, f, height // 2, width // 2)).astype(np.uint8)  # 4: none
+        check_pooled_weight_gradient(rng, x, winners, w_shape, window, groups, ((2, 2), (2, 2), valid, once))
+    for kw in range(1, 20):
+        stride, dilation, kernel = (1 + kw % 2, 1 + kw % 3), (1 + kw % 2, 1 + kw // 18), (2 + kw % 2, 1 + kw % 4)
+        window, pool = (stride, ((0, 1), (kw % 3, 0)), dilation), (kernel, (3, 2), valid, (1 + kw % 3, 1))
+        x = rng.standard_normal((5, 4, 23, 61)).astype(np.float32)
+        maps = window_sizes(x.shape[2:], (3, kw), *window)
+        winners = rng.integers(0, kernel[0] * kernel[1], (5, 6, *window_sizes(maps, *pool))).astype(np.uint8)
+        check_pooled_weight_gradient(rng, x, winners, (6, 2, 3, kw), window, 2, pool)
+
+
+@needs_native
+def test_weight_gradients_of_pooled_maps_that_are_not_finite(isa):
+    rng = np.random.default_rng(10)
+    squares = ((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
+    settings = (4, 1, 3, 3), ((1, 1), ((0, 0), (0, 0)), (1, 1)), 1, squares
+    x = rng.standard_normal((2, 1, 10, 12)).astype(np.float32)
+    x[0, 0, 0, 0] = np.nan  # which one tap sees
+    g = rng.standard_normal((2, 4, 4, 5)).astype(np.float32)
+    winners = rng.integers(0, 4, g.shape).astype(np.uint8)
+    for got, expected in zip(
+        kernels.conv2d_max_pool2d_weight_grad(g, winners, None, x, *settings),
+        reference.conv2d_max_pool2d_weight_grad(g, winners, None, x, *settings),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+        assert np.isnan(got).sum() == (4 if got.ndim == 4 else 0)
 
 
 @needs_native

@@ -140,8 +140,15 @@ def _gradients(
     **settings: Any,
 ) -> tuple[Any, Any, Any]:
     g = kernels.leaky_relu_grad(g, out, negative_slope) if negative_slope else kernels.relu_grad(g, out)
-    g = max_pool2d_grad.forward(g, winners=winners, x_shape=between, **pool)
-    return conv2d_gradients(wanted, g, x, w, **settings)
+    maps_grad = dx = None
+    if wanted[0] or not wanted[1]:
+        maps_grad = max_pool2d_grad.forward(g, winners=winners, x_shape=between, **pool)
+        dx, _, db = conv2d_gradients((wanted[0], False, wanted[2] and not wanted[1]), maps_grad, x, w, **settings)
+    if not wanted[1]:
+        return dx, None, db
+    window, groups = checked_window(x, w, b, **settings), settings.get("groups", 1)
+    slide = shapes.pool_window(between, **(_POOL | pool))
+    return dx, *kernels.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, w.shape, window, groups, slide)
 
 
 def _chain(

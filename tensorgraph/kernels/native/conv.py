@@ -71,3 +71,20 @@ def conv2d_weight_grad(
         return reference.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
     numbers = *w_shape[1:], *_numbers(stride, padding, dilation, groups)
     return _native.conv2d_weight_grad(g, x, *numbers, settings.winograd)
+
+
+def conv2d_max_pool2d_weight_grad(
+    g: Array,
+    winners: Array,
+    maps_grad: Array | None,
+    x: Array,
+    w_shape: Sizes,
+    window: tuple[Sizes, Pads, Sizes],
+    groups: int,
+    pool: tuple[Sizes, Sizes, Pads, Sizes],
+) -> tuple[Array, Array]:
+    if g.dtype != np.float32 or winners.dtype != np.uint8:
+        return reference.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, w_shape, window, groups, pool)
+    maps = window_sizes(x.shape[2:], w_shape[2:], *window)
+    numbers = *w_shape[1:], *maps, *_numbers(*window, groups), settings.winograd
+    return _native.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, *numbers, *pool_numbers(*pool))

@@ -17,7 +17,13 @@ from tensorgraph.kernels.reference.activations import (
     tanh,
     tanh_grad,
 )
-from tensorgraph.kernels.reference.conv import conv2d, conv2d_input_grad, conv2d_max_pool2d, conv2d_weight_grad
+from tensorgraph.kernels.reference.conv import (
+    conv2d,
+    conv2d_input_grad,
+    conv2d_max_pool2d,
+    conv2d_max_pool2d_weight_grad,
+    conv2d_weight_grad,
+)
 from tensorgraph.kernels.reference.linear import linear, linear_input_grad, linear_weight_grad, matmul
 from tensorgraph.kernels.reference.norm import add, batch_norm, batch_norm_grad, channel_sums, dropout
 from tensorgraph.kernels.reference.pool import (
@@ -53,6 +59,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_max_pool2d",
+    "conv2d_max_pool2d_weight_grad",
     "conv2d_weight_grad",
     "dropout",
     "elu",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tensorgraph.kernels.reference.pool import max_pool2d
+from tensorgraph.kernels.reference.pool import max_pool2d, max_pool2d_grad
 from tensorgraph.kernels.reference.windows import Array, add_windows, windows
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
@@ -99,6 +99,26 @@ def conv2d_weight_grad(
         columns = _columns(x[tile], w_shape[2:], stride, padding, dilation, groups)  # (G, K, T*L)
         rows += _flat(g[tile], groups) @ columns.swapaxes(1, 2)  # (G, F/G, T*L) @ (G, T*L, K) -> (G, F/G, K)
     return out, g.sum(axis=(0, 2, 3))
+
+
+def conv2d_max_pool2d_weight_grad(
+    g: Array,
+    winners: Array,
+    maps_grad: Array | None,
+    x: Array,
+    w_shape: Sizes,
+    window: tuple[Sizes, Pads, Sizes],
+    groups: int,
+    pool: tuple[Sizes, Sizes, Pads, Sizes],
+) -> tuple[Array, Array]:
+    """`conv2d_weight_grad` of conv2d_max_pool2d: g and the winners (N, F, YH, YW) -> (F, C/G, KH, KW) and (F,).
+
+    maps_grad: the gradient of the maps before pooling, if it is known; it follows from g and the winners.
+    """
+    if maps_grad is None:
+        between = (len(x), w_shape[0], *window_sizes(x.shape[2:], w_shape[2:], *window))
+        maps_grad = max_pool2d_grad(g, winners, between, *pool)
+    return conv2d_weight_grad(maps_grad, x, w_shape, *window, groups)
 
 
 def _tiles(n: int, image_bytes: int) -> Iterator[slice]:

@@ -118,18 +118,22 @@ inline const char* check_cross_entropy(const Call& c, const Array& target) {
 
 // --- a convolution and the pooling of its P x Q maps to Y x X ------------------------------------------------------------
 
-constexpr int POOLED = 12;  // where the settings of the pooling begin
-
-inline Pool pool_of_maps(const Call& c) {
-    const int64_t* s = c.integer + POOLED;
+// The settings of the pooling follow `first` other integers.
+inline Pool pool_of_maps(const Call& c, int first) {
+    const int64_t* s = c.integer + first;
     return {c['N'] * c['F'], c['P'], c['Q'], s[0], s[1], c['Y'], c['X'], s[2], s[3], s[4], s[5], s[6], s[7]};
 }
 
-inline const char* check_conv_pool(const Call& c) {
-    if (const char* problem = check_conv(c, 2)) return problem;
-    if (const char* problem = check_pool_settings(c.integer + POOLED)) return problem;
+inline const char* check_conv_pool(const Call& c, int conv, int pool) {
+    if (const char* problem = check_conv(c, conv)) return problem;
+    if (const char* problem = check_pool_settings(c.integer + pool)) return problem;
     if (c['Y'] > INT32_MAX || c['X'] > INT32_MAX) return "so many windows are absurd";
-    return c.integer[POOLED] * c.integer[POOLED + 1] > 255 ? "a byte cannot number so many taps" : nullptr;
+    int64_t maps = 0;
+    if (__builtin_mul_overflow(c['P'], c['Q'], &maps) || __builtin_mul_overflow(maps, c['N'] * c['F'], &maps) ||
+        maps > LARGEST) {
+        return "the maps would be too large";
+    }
+    return c.integer[pool] * c.integer[pool + 1] > 255 ? "a byte cannot number so many taps" : nullptr;
 }
 
 }  // namespace tensorgraph

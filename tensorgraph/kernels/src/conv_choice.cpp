@@ -2,12 +2,14 @@
 #include "buffers.h"
 #include "conv_direct.h"
 #include "conv_phases.h"
+#include "conv_weight_grad.h"
 #include "winograd.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 
 void max_pool2d(const Pool& pool, const float* x, float* out, uint8_t* winners);  // in maxpool.cpp
+void max_pool2d_grad(const Pool& pool, const float* g, const uint8_t* winners, float* x_grad);
 void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,
             Activation act);  // in linear.cpp
 void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out);
@@ -77,11 +79,25 @@ void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out
 }
 
 void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad, bool winograd) {
-    if (winograd && winograd_fits(v)) return winograd_weight_grad(v, g, x, out, bias_grad);
+    if (winograd && is_winograd(v, smaller(v.c, v.f))) return winograd_weight_grad(v, g, x, out, bias_grad);
     if (winograd && phases_fit(v)) return phases_weight_grad(v, g, x, out, bias_grad);
-    if (!is_linear(v)) return direct_weight_grad(with_long_rows(v, CHUNK), g, x, out, bias_grad);
-    matmul_tn(v.f, v.c * v.h * v.w, v.n, g, x, out);
-    column_sums(v.n, v.f, g, bias_grad);
+    if (is_linear(v)) {
+        matmul_tn(v.f, v.c * v.h * v.w, v.n, g, x, out);
+        return column_sums(v.n, v.f, g, bias_grad);
+    }
+    if (lanes_are_pixels(v) && weight_grad_by_pixels(v, g, x, out, bias_grad)) return;
+    direct_weight_grad(with_long_rows(v, CHUNK), g, x, out, bias_grad);
+}
+
+void conv2d_max_pool2d_weight_grad(const Conv& v, const Pool& pool, const float* g, const uint8_t* winners,
+                                   const float* maps_grad, const float* x, float* out, float* bias_grad,
+                                   bool winograd) {
+    const bool direct = winners_are_few(v, pool) && !(winograd && (is_winograd(v, smaller(v.c, v.f)) || phases_fit(v)));
+    if (direct && weight_grad_of_winners(v, pool, g, winners, x, out, bias_grad)) return;
+    if (maps_grad != nullptr) return conv2d_weight_grad(v, maps_grad, x, out, bias_grad, winograd);
+    const Scratch maps(pool.planes * pool.h * pool.w);
+    max_pool2d_grad(pool, g, winners, maps.floats());
+    conv2d_weight_grad(v, maps.floats(), x, out, bias_grad, winograd);
 }
 
 }  // namespace TENSORGRAPH_ISA

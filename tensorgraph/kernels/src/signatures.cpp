@@ -17,9 +17,9 @@ extern const Signature signatures[KERNEL_COUNT] = {
      {"P", "Q", CONV_SETTINGS, "winograd", "Y", "X", POOL_SETTINGS},
      {},
      {{"out", 'f', "NFYX"}, {"winners", 'b', "NFYX"}},
-     check_conv_pool,
+     [](const Call& c) { return check_conv_pool(c, 2, 12); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_max_pool2d(conv_of(c, 2), pool_of_maps(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(),
+         k.conv2d_max_pool2d(conv_of(c, 2), pool_of_maps(c, 12), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(),
                              c.out[0].floats(), c.out[1].bytes(), c.integer[9] != 0);
      }},
     {"conv2d_input_grad",
@@ -40,6 +40,17 @@ extern const Signature signatures[KERNEL_COUNT] = {
      [](const Kernels& k, Call& c) {
          k.conv2d_weight_grad(conv_of(c, 3), c.in[0].floats(), c.in[1].floats(), c.out[0].floats(), c.out[1].floats(),
                               c.integer[10] != 0);
+     }},
+    {"conv2d_max_pool2d_weight_grad",
+     {{"g", 'f', "NFYX"}, {"winners", 'b', "NFYX"}, {"maps_grad", 'f', "NFPQ", true}, {"x", 'f', "NCHW"}},
+     {"K", "R", "S", "P", "Q", CONV_SETTINGS, "winograd", POOL_SETTINGS},
+     {},
+     {{"out", 'f', "FKRS"}, {"bias_grad", 'f', "F"}},
+     [](const Call& c) { return check_conv_pool(c, 5, 13); },
+     [](const Kernels& k, Call& c) {
+         k.conv2d_max_pool2d_weight_grad(conv_of(c, 5), pool_of_maps(c, 13), c.in[0].floats(), c.in[1].bytes(),
+                                         c.in[2].floats(), c.in[3].floats(), c.out[0].floats(), c.out[1].floats(),
+                                         c.integer[12] != 0);
      }},
     {"conv2d_winograd",
      {{"x", 'f', "NCHW"}, {"w", 'f', "FKRS"}, {"b", 'f', "F", true}},

@@ -34,6 +34,19 @@ inline Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); 
 inline void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
 inline Vec broadcast(float x) { return x - Vec{}; }  // x - 0 is x, for -0 too
 
+// The same in a register. Compilers may read a vector that is used several times from memory each time, which keeps the
+// units that load busy.
+inline Vec in_register(Vec v) {
+#if defined(__aarch64__)
+    asm("" : "+w"(v));
+#elif defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__x86_64__)
+    asm("" : "+x"(v));
+#endif
+    return v;
+}
+
 // The first `count` lanes, zeros behind them.
 inline Vec load_part(const float* p, int count) {
     Vec v{};
