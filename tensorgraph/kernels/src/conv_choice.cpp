@@ -13,8 +13,7 @@ void max_pool2d_grad(const Pool& pool, const float* g, const uint8_t* winners, f
 void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,
             Activation act);  // in linear.cpp
 void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out);
-void matmul_tn(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out);
-void column_sums(int64_t n, int64_t f, const float* x, float* out);
+void linear_weight_grad(int64_t n, int64_t f, int64_t k, const float* g, const float* x, float* out, float* bias_grad);
 
 namespace {
 
@@ -81,10 +80,7 @@ void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out
 void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* out, float* bias_grad, bool winograd) {
     if (winograd && is_winograd(v, smaller(v.c, v.f))) return winograd_weight_grad(v, g, x, out, bias_grad);
     if (winograd && phases_fit(v)) return phases_weight_grad(v, g, x, out, bias_grad);
-    if (is_linear(v)) {
-        matmul_tn(v.f, v.c * v.h * v.w, v.n, g, x, out);
-        return column_sums(v.n, v.f, g, bias_grad);
-    }
+    if (is_linear(v)) return linear_weight_grad(v.n, v.f, v.c * v.h * v.w, g, x, out, bias_grad);
     if (lanes_are_pixels(v) && weight_grad_by_pixels(v, g, x, out, bias_grad)) return;
     direct_weight_grad(with_long_rows(v, CHUNK), g, x, out, bias_grad);
 }
