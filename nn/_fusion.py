@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import tensorgraph as tg
-from nn.activation import LeakyReLU, ReLU
+from nn.activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from nn.conv import Conv2d
 from nn.linear import Linear
 from nn.module import Module
-from nn.pooling import MaxPool2d
+from nn.normalization import BatchNorm1d, BatchNorm2d
+from nn.pooling import AvgPool2d, MaxPool2d
 
 Arguments = Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]  # from a layer: arrays and options of the operation
 
 STEPS: dict[type, tuple[Any, Arguments | None]] = {  # None: it adds no arguments
     Linear: (tg.linear, lambda layer: ((layer.weight, layer.bias), {})),
     Conv2d: (tg.conv2d, lambda layer: ((layer.weight, layer.bias), layer._settings)),
+    BatchNorm1d: (tg.batch_norm, None),  # calls it with what it has
+    BatchNorm2d: (tg.batch_norm, None),
     ReLU: (tg.relu, None),
     LeakyReLU: (tg.leaky_relu, lambda layer: ((), {"negative_slope": layer.negative_slope})),
+    Sigmoid: (tg.sigmoid, None),
+    Tanh: (tg.tanh, None),
+    AvgPool2d: (tg.avg_pool2d, lambda layer: ((), {"pool": layer._settings})),
     MaxPool2d: (tg.max_pool2d, lambda layer: ((), {"pool": layer._settings})),
 }
 LONGEST = 3
@@ -74,8 +80,10 @@ def _run_fused(fused: Any, arguments: Any, layers: list[Module], x: Any) -> Any:
         more, settings = given(layers[i])
         arrays += more
         options |= settings
+    first = layers[0]
+    call = partial(first._through, fused) if isinstance(first, (BatchNorm1d, BatchNorm2d)) else fused
     try:
-        return layers[0]._run(fused, (x, *arrays), options)
+        return first._run(call, (x, *arrays), options)
     except Exception:  # noqa: BLE001 (one after the other, the layer at fault says what is wrong)
         for layer in layers:
             x = layer(x)

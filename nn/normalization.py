@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,20 @@ class _BatchNorm(Module):
         self.register_buffer("num_batches_tracked", tg.tensor(0) if track_running_stats else None)
 
     def forward(self, x: Any) -> Any:
+        return self._through(tg.batch_norm, x)
+
+    def _through(self, batch_norm: Callable[..., Any], x: Any) -> Any:
+        """What an operation like `batch_norm` makes of x, given the parameters and buffers."""
         shape = np.shape(x)
         if len(shape) not in self.ndims or shape[1] != self.num_features:
             expected = f"{self.letters} with C = {self.num_features}"
             raise layer_error(tg.ShapeError, f"expected x of shape {expected}, got {shape}")
         tracked = self.num_batches_tracked
         if tracked is None:  # the batch's own mean and variance, always
-            return tg.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            return batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
         momentum = 1 / (tracked.item() + 1) if self.momentum is None else self.momentum
         means = (self.running_mean, self.running_var)
-        out = tg.batch_norm(x, *means, self.weight, self.bias, self.training, momentum, self.eps)
+        out = batch_norm(x, *means, self.weight, self.bias, self.training, momentum, self.eps)
         if self.training:
             tracked += 1
         return out

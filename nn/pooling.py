@@ -90,8 +90,12 @@ class AvgPool2d(Module):
         self.count_include_pad = count_include_pad
 
     def forward(self, x: Any) -> Any:
-        settings = {"stride": self.stride, "padding": self.padding, "ceil_mode": self.ceil_mode}
-        return tg.avg_pool2d(x, self.kernel_size, count_include_pad=self.count_include_pad, **settings)
+        return tg.avg_pool2d(x, **self._settings)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+        return {name: getattr(self, name) for name in names}
 
     def extra_repr(self) -> str:
         words = [f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"]

@@ -254,6 +254,7 @@ REDUCTIONS = [
     ),
 ]
 
+_FUSED = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 _SETTINGS = ((2, 1), ((1, 1), (0, 0)), (1, 2), 2)  # stride, padding, dilation, groups
 _WINDOW = {"kernel_size": 2, "stride": (1, 2), "padding": 1}
 _OPTIONS = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 2}
@@ -293,11 +294,14 @@ PRODUCTS = [
             ((real(3), real(2, 3), real(2)), {}),
         ],
     ),
-    Row(
-        "linear_relu",
-        lambda x, w, b: np.maximum(np.tensordot(x, w, (-1, 1)) + (0 if b is None else b), 0),
-        [((real(2, 3), real(4, 3), real(4)), {}), ((real(2, 2, 3), real(2, 3), None), {})],
-    ),
+    *[
+        Row(
+            f"linear_{name}",
+            lambda x, w, b, act=act: act(np.tensordot(x, w, (-1, 1)) + (0 if b is None else b)),
+            [((real(2, 3), real(4, 3), real(4)), {}), ((real(2, 2, 3), real(2, 3), None), {})],
+        )
+        for name, act in _FUSED.items()
+    ],
     Row(
         "einsum",
         lambda *xs, subscripts: np.einsum(subscripts, *xs),
@@ -318,11 +322,24 @@ PRODUCTS = [
         lambda x, w, b, **o: naive.conv2d(x, w, b, *_SETTINGS),
         [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), _OPTIONS) for b in (None, real(2))],
     ),
-    Row(
-        "conv2d_relu",
-        lambda x, w, b, **o: np.maximum(naive.conv2d(x, w, b, *_SETTINGS), 0),
-        [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), _OPTIONS) for b in (None, real(2))],
-    ),
+    *[
+        Row(
+            f"conv2d_{name}",
+            lambda x, w, b, act=act, **o: act(naive.conv2d(x, w, b, *_SETTINGS)),
+            [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), _OPTIONS) for b in (None, real(2))],
+        )
+        for name, act in _FUSED.items()
+    ],
+    *[
+        Row(
+            f"conv2d_{name}_avg_pool2d",
+            lambda x, w, b, act=act, **o: naive.avg_pool2d(
+                act(naive.conv2d(x, w, b, *_SETTINGS)), (2, 2), (1, 2), ((1, 1), (1, 1)), False, True
+            ),
+            [((real(2, 4, 4, 5), real(2, 2, 2, 2), b), {**_OPTIONS, "pool": _WINDOW}) for b in (None, real(2))],
+        )
+        for name, act in _FUSED.items()
+    ],
     Row(
         "conv2d_relu_max_pool2d",
         lambda x, w, b, **o: naive.max_pool2d(
@@ -355,6 +372,26 @@ PRODUCTS = [
             ((real(4, 3), real(3), real(3)), {"eps": 1e-3}),
             ((real(2, 2, 2, 3), None, None), {"eps": 0.1}),
             ((real(3, 2, 2), real(2), None), {"eps": 0.1}),
+        ],
+    ),
+    Row(
+        "batch_norm_relu",
+        lambda *args, **o: np.maximum(_batch_norm(*args, **o), 0),
+        [((real(4, 3), real(3), real(3)), {"eps": 1e-3}), ((real(2, 2, 2, 3), None, None), {"eps": 0.1})],
+    ),
+    Row(
+        "batch_norm_in_use",
+        lambda x, mean, var, weight, bias, *, eps: np.stack(
+            [
+                (x[:, c] - mean[c]) / math.sqrt(var[c] + eps) * (1 if weight is None else weight[c])
+                + (0 if bias is None else bias[c])
+                for c in range(x.shape[1])
+            ],
+            axis=1,
+        ),
+        [
+            ((real(4, 3), real(3), positive(3), real(3), real(3)), {"eps": 1e-3}),
+            ((real(2, 2, 2, 3), real(2), positive(2), None, None), {"eps": 0.1}),
         ],
     ),
     Row("dropout", _dropout, [((real(2, 30),), {"p": p, "keys": (2**32 - 9, 77)}) for p in (0.25, 0.5)]),

@@ -72,6 +72,67 @@ def test_leaky_relu_runs_with_them_too():
     np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.Sigmoid])
+def test_activations_and_average_pooling(activation):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((3, 2, 11, 9)).astype(np.float32)
+    net = nn.Sequential(
+        nn.Conv2d(2, 5, 3, rng=rng),
+        activation(),
+        nn.AvgPool2d(2, padding=1, count_include_pad=False, ceil_mode=True),  # (N, 5, 9, 7) -> (N, 5, 5, 4)
+        nn.Conv2d(5, 6, 2, rng=rng),
+        activation(),
+        nn.Flatten(),
+        nn.Linear(6 * 4 * 3, 4, rng=rng),
+        activation(),
+        nn.Linear(4, 3, rng=rng),
+    )
+    name = activation.__name__.lower()
+    assert recorded(net(x)) == ["linear", f"linear_{name}", "reshape", f"conv2d_{name}", f"conv2d_{name}_avg_pool2d"]
+    fused = step(net, x)
+    with tg.fusion(False):
+        plain = step(net, x)
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_norm_and_relu(affine):
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((3, 2, 8, 10)).astype(np.float32)
+
+    def built():
+        rng = np.random.default_rng(7)
+        return nn.Sequential(
+            nn.Conv2d(2, 5, 3, bias=False, rng=rng),
+            nn.BatchNorm2d(5, affine=affine),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(240, 4, rng=rng),
+            nn.BatchNorm1d(4, affine=affine, track_running_stats=False),
+            nn.ReLU(),
+            nn.Linear(4, 3, rng=rng),
+        )
+
+    fused, plain = built(), built()
+    assert recorded(fused(x)) == ["linear", "batch_norm_relu", "linear", "reshape", "batch_norm_relu", "conv2d"]
+    got = step(fused, x)
+    with tg.fusion(False):
+        plain(x)
+        expected = step(plain, x)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for name, value in fused.state_dict().items():
+        np.testing.assert_allclose(value.numpy(), plain.state_dict()[name].numpy(), rtol=1e-5, atol=1e-6)
+    assert fused[1].num_batches_tracked.item() == 2
+    fused.eval()
+    with tg.fusion(False):
+        expected = fused(x)
+    np.testing.assert_array_equal(fused(x).data, expected.data)
+    with pytest.raises(tg.ShapeError, match=r"^1 \(BatchNorm2d\): expected x of shape"):
+        nn.Sequential(nn.Flatten(), nn.BatchNorm2d(5), nn.ReLU())(x)
+
+
 def test_what_runs_as_one():
     net, x = network(), tg.zeros(1, 2, 8, 10)
     fused = ["linear", "reshape", "conv2d_relu", "conv2d_relu_max_pool2d"]
@@ -118,8 +179,8 @@ def test_a_chain_that_changes_between_two_calls_runs_as_it_is_now():
     assert recorded(net(x)) == ["mul", "linear"]
     del net[1].forward
     assert recorded(net(x)) == ["linear_relu"]
-    setattr(net, "1", nn.Tanh())
-    assert recorded(net(x)) == ["tanh", "linear"]
+    setattr(net, "1", nn.Softplus())
+    assert recorded(net(x)) == ["softplus", "linear"]
     setattr(net, "1", nn.ReLU())
     setattr(net, "0", nn.Linear(2, 1))
     net.append(nn.Linear(1, 1)).append(nn.ReLU())
@@ -198,6 +259,9 @@ def test_an_error_is_that_of_the_layer_at_fault():
         net(tg.zeros(1, 3, 8, 8))
     with pytest.raises(tg.ShapeError, match=r"^2 \(MaxPool2d\): "):
         net(tg.zeros(1, 2, 1, 1))
+    net = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Tanh(), nn.AvgPool2d(3))
+    with pytest.raises(tg.ShapeError, match=r"^2 \(AvgPool2d\): "):
+        net(tg.zeros(1, 1, 2, 2))
 
 
 def test_nan_goes_through():

@@ -355,6 +355,25 @@ def test_weight_gradients_of_pooled_maps_that_are_not_finite(isa):
 
 
 @needs_native
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_activations_of_results_at_hand_are_those_of_results_in_memory(isa, threads, activation):
+    rng = np.random.default_rng(7)
+    apply = getattr(kernels, activation)
+    for width in range(1, 68):
+        threads(1 + width % 2)
+        x, w, b = (rng.standard_normal(s).astype(np.float32) for s in ((3, width), (70 - width, width), 70 - width))
+        x[0, 0], x[1, -1] = np.inf, np.nan
+        np.testing.assert_array_equal(kernels.linear(x, w, b, activation), apply(kernels.linear(x, w, b)))
+        for c, f, kernel in ((2, width, 3), (16, 20, 3), (1, 3, 5)):
+            x = rng.standard_normal((2, c, 6, width)).astype(np.float32)
+            x[0, 0, 0, 0], x[1, 0, 3, -1] = -np.inf, np.nan
+            w = rng.standard_normal((f, c, kernel, kernel)).astype(np.float32)
+            settings = ((1, 1), ((2, 2), (2, 2)), (1, 1), 1)
+            expected = apply(kernels.conv2d(x, w, None, *settings))
+            np.testing.assert_array_equal(kernels.conv2d(x, w, None, *settings, activation), expected)
+
+
+@needs_native
 def test_nan_and_infinity_stay_where_they_belong(isa):
     x = np.zeros((2, 1, 6, 6), np.float32)
     x[0, 0, 2, 3], x[1, 0, 5, 5] = np.nan, np.inf

@@ -138,22 +138,70 @@ SIZES = (
 
 @everywhere
 @pytest.mark.parametrize("affine", [True, False])
-def test_batch_norm(isa, threads, affine):
+@pytest.mark.parametrize("activation", ["none", "relu"])
+def test_batch_norm(isa, threads, affine, activation):
     chosen(isa, threads)
     for shape in SIZES:
         x, c = normal(6, *shape) * 2 + 5, shape[1]
         weight, bias = (normal(7, c), normal(8, c)) if affine else (None, None)
-        got = native.batch_norm(x, weight, bias, 1e-5)
-        for one, expected in zip(got, exact("batch_norm", x, weight, bias, 1e-5), strict=True):
-            close(one, expected, 4, 2e-6 * np.abs(expected).max())
-        g = normal(9, *shape)
-        given = g, x, weight, *got[1:], 1e-5
+        got = native.batch_norm(x, weight, bias, 1e-5, activation)
+        for one, expected in zip(got, exact("batch_norm", x, weight, bias, 1e-5, activation), strict=True):
+            close(one, expected, 4, 4e-6 * max(1, np.abs(expected).max()))
+        # Next to 0 rounding decides what ReLU cuts off: no gradient comes from there.
+        edge = exact("batch_norm", x, weight, bias, 1e-5)[0]
+        g = normal(9, *shape) * (np.abs(edge) > 1e-4)
+        given = g, x, weight, bias, *got[1:], 1e-5, activation
         steepest = np.abs(1 if weight is None else weight).max() / np.sqrt(got[2].min())
         slacks = 2e-6 * np.abs(g).max() * steepest, 1e-7 * np.abs(g).sum(), 1e-7 * np.abs(g).sum()
         for one, expected, slack in zip(
             native.batch_norm_grad(*given), exact("batch_norm_grad", *given), slacks, strict=True
         ):
             close(one, expected, 4, slack)
+
+
+@everywhere
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_norm_in_use(isa, threads, affine):
+    chosen(isa, threads)
+    for shape in [*SIZES, (1, 5, 1), (2, 3, 1, 1), (64, 30, 40)]:
+        c = shape[1]
+        weight, bias = (normal(7, c), normal(8, c)) if affine else (None, None)
+        given = normal(6, *shape), normal(9, c), normal(10, c) ** 2, weight, bias, 1e-5
+        expected = exact("batch_norm_in_use", *given)
+        close(native.batch_norm_in_use(*given), expected, 4, 1e-6 * np.abs(expected).max())
+    x = np.float32([[0.0, np.nan, np.inf, -np.inf, 1.0]] * 2)
+    for odd in (x, x.astype(float), x[:0], x[:, ::-1], x[..., None].repeat(7, axis=2)):
+        given = odd, np.float32([0, 1, 2, 3, np.nan]), np.float32([1, 1, 1, -9, 1]), None, None, 1e-5
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(native.batch_norm_in_use(*given), reference.batch_norm_in_use(*given), rtol=1e-6)
+
+
+@everywhere
+@pytest.mark.parametrize("shape", [(5, 6, 33), (40, 19, 1), (3, 2, 700)])
+def test_the_gradient_passes_where_relu_let_the_number_pass(isa, threads, shape):
+    chosen(isa, threads)
+    x, weight, bias = normal(16, *shape), normal(17, shape[1]), np.float32(0.3) * normal(18, shape[1])
+    out, mean, var = native.batch_norm(x, weight, bias, 1e-5, "relu")
+    plain = native.batch_norm(x, weight, bias, 1e-5)
+    np.testing.assert_array_equal(out, native.relu(plain[0]))
+    g = normal(19, *shape)
+    fused = native.batch_norm_grad(g, x, weight, bias, mean, var, 1e-5, "relu")
+    masked = native.batch_norm_grad(native.relu_grad(g, out), x, weight, bias, mean, var, 1e-5)
+    for one, other in zip(fused, masked, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("isa", _native.isas())
+@pytest.mark.parametrize("outlier", [0, 3, 999])
+@pytest.mark.parametrize("far", [1e3, 1e5])
+def test_batch_norm_of_numbers_that_begin_far_from_their_mean(isa, outlier, far):
+    chosen(isa, 2)
+    x = normal(20, 4, 3, 1000)
+    x[0, :, : outlier + 1] += np.float32(far)
+    _, mean, var = native.batch_norm(x, None, None, 1e-5)
+    _, wide_mean, wide_var = exact("batch_norm", x, None, None, 1e-5)
+    np.testing.assert_allclose(mean, wide_mean, 1e-6, 1e-6 * np.sqrt(wide_var.max()))
+    np.testing.assert_allclose(var, wide_var, 3e-6)
 
 
 @pytest.mark.parametrize("isa", _native.isas())
@@ -171,9 +219,12 @@ def test_batch_norm_far_from_zero(shape, isa):
 def test_batch_norm_of_nan(shape):
     x = normal(11, *shape)
     x[1, 2] = np.nan
-    out, *_ = native.batch_norm(x, None, None, 1e-5)
-    assert np.isnan(out[:, 2]).all()
-    assert np.isfinite(np.delete(out, 2, axis=1)).all()
+    for activation in ("none", "relu"):
+        out, mean, var = native.batch_norm(x, None, None, 1e-5, activation)
+        assert np.isnan(out[:, 2]).all()
+        assert np.isfinite(np.delete(out, 2, axis=1)).all()
+        grads = native.batch_norm_grad(x, x, None, None, mean, var, 1e-5, activation)
+        assert all(np.isnan(d[2] if d.ndim == 1 else d[:, 2]).any() for d in grads)
 
 
 def test_the_three_gradients_of_batch_norm_are_computed_once(monkeypatch):

@@ -69,6 +69,13 @@ def check_avg(x, window, ceil_mode, include):
     np.testing.assert_allclose(
         native.avg_pool2d_grad(g, *rest), reference.avg_pool2d_grad(g.astype(float), *rest), 1e-6, 1e-5
     )
+    check_activated(g, np.tanh(x - 0.5), rest[1:])
+
+
+def check_activated(g, maps, rest):
+    for name in ("relu", "tanh", "sigmoid"):
+        wide = reference.pooled_activation_grad(g.astype(float), maps.astype(float), name, *rest)
+        np.testing.assert_allclose(native.pooled_activation_grad(g, maps, name, *rest), wide, 1e-6, 1e-5)
 
 
 @everywhere
@@ -143,6 +150,23 @@ def test_impossible_winners_are_left_out():
     window = ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
     winners[:] = np.arange(16).reshape(4, 4)  # some of them in the padding or beyond the window
     assert np.isfinite(native.max_pool2d_take(integers(0, 1, 1, 4, 4), winners, *window)).all()
+
+
+def test_gradients_through_special_maps():
+    maps = special(2, 1, 2, 4, 6)
+    with np.errstate(all="ignore"):
+        check_activated(integers(5, 1, 2, 2, 3), maps, (*SQUARE[:3], True))
+        check_activated(integers(5, 1, 2, 2, 3).astype(float), maps, (*SQUARE[:3], True))
+    check_activated(integers(5, 0, 2, 2, 3), maps[:0], (*SQUARE[:3], True))
+
+
+@everywhere
+def test_many_planes_at_once(isa, threads):
+    chosen(isa, threads)
+    for size in (2, 6, 28, 70):
+        x = integers(size, 3, 41, size, size)
+        check_avg(x, SQUARE, ceil_mode=False, include=True)
+        check_avg(x, ((size, size), (1, 1), ((0, 0), (0, 0)), (1, 1)), ceil_mode=False, include=True)
 
 
 @everywhere

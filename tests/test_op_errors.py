@@ -289,6 +289,11 @@ LAYERS = {
         TypeError,
         "batch_norm: needs running_mean and running_var when training is False",
     ),
+    "batch normalization with whole numbers": (
+        lambda: tg.batch_norm(ones(2, 3), np.zeros(3, int), np.ones(3, int)),
+        TypeError,
+        'batch_norm: running_mean must hold floats, got int64; convert it with running_mean.astype("float32")',
+    ),
     "dropout of more than all": (
         lambda: tg.dropout(ones(2), 1.5),
         ValueError,

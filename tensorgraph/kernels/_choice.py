@@ -7,7 +7,8 @@ import os
 from types import ModuleType
 
 KINDS = ("native", "reference")
-ACTIVATIONS = {"none": 0, "relu": 1}  # that a kernel applies as it stores its result; kernels.h has the same
+# That a kernel applies to its result while it is at hand; kernels.h has the same.
+ACTIVATIONS = {"none": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
 LARGE = 16384  # elements from which two threads, and memory that is used again, pay for themselves
 _NOT_COMPILED = "they were not compiled when the package was installed; is a C++20 compiler there?"
 

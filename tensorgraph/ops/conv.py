@@ -69,7 +69,7 @@ def convolve(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Array:
-    """`conv2d` of arrays with an activation, "none" or "relu", that is applied as the result is stored."""
+    """`conv2d` of arrays with an activation, as kernels name it, that is applied as the result is stored."""
     window = checked_window(x, w, b, stride, padding, dilation, groups)
     return kernels.conv2d(x, w, b, *window, groups, activation)
 

@@ -17,10 +17,19 @@ from tensorgraph._primitive import Primitive, primitive
 from tensorgraph._tape import Array
 from tensorgraph.config import Switch
 from tensorgraph.kernels import shapes
-from tensorgraph.ops.activations import leaky_relu, relu
+from tensorgraph.ops.activations import leaky_relu, relu, sigmoid
 from tensorgraph.ops.conv import checked_window, conv2d, conv2d_gradients, convolve
+from tensorgraph.ops.elementwise import tanh
 from tensorgraph.ops.linalg import apply_linear, linear, linear_gradients
-from tensorgraph.ops.pool import max_pool2d, max_pool2d_grad
+from tensorgraph.ops.norm import (
+    apply_standardize,
+    batch_norm,
+    check_channels,
+    standardize,
+    standardize_gradients,
+    updating,
+)
+from tensorgraph.ops.pool import avg_pool2d, max_pool2d, max_pool2d_grad, pooled_activation_grad
 
 
 class _state:  # noqa: N801 (one namespace for all)
@@ -30,8 +39,8 @@ class _state:  # noqa: N801 (one namespace for all)
 class fusion(Switch):  # noqa: N801 (a function that is also a context manager)
     """Allow or forbid fused operations, from now on or inside a `with` block. Everybody's, in all threads.
 
-    Where it is allowed, as it is at first, `nn.Sequential` runs a convolution, a ReLU and a max pooling that follow
-    one another as one operation, if nobody watches: no hook, no `tg.record()`. The numbers are the same.
+    Where it is allowed, as it is at first, `nn.Sequential` runs layers that follow one another, such as a convolution,
+    a ReLU and a max pooling, as one operation, if nobody watches: no hook, no `tg.record()`. The numbers are the same.
 
     Arguments:
         allowed: whether.
@@ -49,7 +58,7 @@ class fusion(Switch):  # noqa: N801 (a function that is also a context manager)
     owner, name = _state, "fusion"
 
     @staticmethod
-    def find(operations: Sequence[Any]) -> Primitive | None:
+    def find(operations: Sequence[Any]) -> Callable[..., Any] | None:
         """The fused operation for these, None if there is none."""
         return FUSIONS.get(tuple(operations))
 
@@ -77,29 +86,106 @@ def _opens_into(fused: Primitive, chain: Callable[..., Any]) -> None:
     fused.vjp(**{name: rule(i) for i, name in enumerate(fused.arguments)})
 
 
-# --- ReLU, applied as the result is stored ----------------------------------------------------------------------------
+FUSIONS: dict[tuple[Any, ...], Callable[..., Any]] = {}  # a chain of operations: what runs in its place
+
+# --- activations whose gradient follows from their result, applied as that is stored ----------------------------------
 
 
-@primitive(gate="function")
-def linear_relu(x: Array, w: Array, b: Array | None = None) -> Array:
-    """relu(linear(x, w, b))."""
-    return apply_linear(x, w, b, "relu")
+def _fuse_linear(activation: Primitive, slope: Callable[[Array, Array], Array]) -> None:
+    @primitive(gate="function", name=f"linear_{activation.name}")
+    def fused(x: Array, w: Array, b: Array | None = None) -> Array:
+        return apply_linear(x, w, b, activation.name)
+
+    fused.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, slope(g, out), x, w)
+    _opens_into(fused, lambda x, w, b: activation(linear(x, w, b)))
+    FUSIONS[linear, activation] = fused
 
 
-linear_relu.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, kernels.relu_grad(g, out), x, w)
-_opens_into(linear_relu, lambda x, w, b: relu(linear(x, w, b)))
+def _fuse_conv2d(activation: Primitive, slope: Callable[[Array, Array], Array]) -> None:
+    @primitive(gate="function", name=f"conv2d_{activation.name}")
+    def fused(x: Array, w: Array, b: Array | None = None, **settings: Any) -> Array:
+        return convolve(x, w, b, activation.name, **settings)
+
+    fused.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_gradients(
+        wanted, slope(g, out), x, w, **settings
+    )
+    _opens_into(fused, lambda x, w, b, **settings: activation(conv2d(x, w, b, **settings)))
+    FUSIONS[conv2d, activation] = fused
 
 
-@primitive(gate="function")
-def conv2d_relu(x: Array, w: Array, b: Array | None = None, **settings: Any) -> Array:
-    """relu(conv2d(x, w, b)), with conv2d's settings."""
-    return convolve(x, w, b, "relu", **settings)
+def _fuse_conv2d_avg_pool2d(activation: Primitive) -> None:
+    """What pays is the way back, from the averages to what the activation was given; it needs the maps."""
+
+    @primitive(gate="function", name=f"conv2d_{activation.name}_avg_pool2d", saves=("maps",))
+    def fused(
+        x: Array, w: Array, b: Array | None = None, *, pool: dict[str, Any], **settings: Any
+    ) -> tuple[Array, Array]:
+        maps = convolve(x, w, b, activation.name, **settings)
+        return avg_pool2d.forward(maps, **pool), maps
+
+    def gradients(
+        wanted: Sequence[bool],
+        g: Array,
+        out: Array,
+        x: Array,
+        w: Array,
+        b: Any,
+        *,
+        pool: Any,
+        maps: Array,
+        **settings: Any,
+    ) -> Any:
+        g = pooled_activation_grad(g, maps, activation.name, **pool)
+        return conv2d_gradients(wanted, g, x, w, **settings)
+
+    fused.vjp_arrays = gradients
+    _opens_into(
+        fused,
+        lambda x, w, b, *, pool, maps=None, **settings: avg_pool2d(activation(conv2d(x, w, b, **settings)), **pool),
+    )
+    FUSIONS[conv2d, activation, avg_pool2d] = fused
 
 
-conv2d_relu.vjp_arrays = lambda wanted, g, out, x, w, b, **settings: conv2d_gradients(
-    wanted, kernels.relu_grad(g, out), x, w, **settings
+for _activation, _slope in ((relu, kernels.relu_grad), (tanh, kernels.tanh_grad), (sigmoid, kernels.sigmoid_grad)):
+    _fuse_linear(_activation, _slope)
+    _fuse_conv2d(_activation, _slope)
+    _fuse_conv2d_avg_pool2d(_activation)
+
+# --- batch normalization in training, ReLU ----------------------------------------------------------------------------
+
+
+@primitive(gate="function", saves=("mean", "var"))
+def batch_norm_relu(
+    x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float, report: Any = None
+) -> tuple[Array, Array, Array]:
+    """relu(standardize(x, weight, bias))."""
+    return apply_standardize(x, weight, bias, eps, report, "relu")
+
+
+batch_norm_relu.vjp_arrays = lambda wanted, g, out, x, weight, bias, **saved: standardize_gradients(
+    "relu", g, x, weight, bias, **saved
 )
-_opens_into(conv2d_relu, lambda x, w, b, **settings: relu(conv2d(x, w, b, **settings)))
+_opens_into(batch_norm_relu, lambda x, weight, bias, *, eps, **saved: relu(standardize(x, weight, bias, eps=eps)))
+
+
+def _normalize_relu(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """relu(batch_norm(...)), with its arguments."""
+    if not training:
+        return relu(batch_norm(x, running_mean, running_var, weight, bias, eps=eps))
+    check_channels(x, running_mean, running_var, weight, bias)
+    return batch_norm_relu(x, weight, bias, eps=eps, report=updating(x, running_mean, running_var, momentum))
+
+
+FUSIONS[batch_norm, relu] = _normalize_relu
 
 # --- convolution, ReLU or leaky ReLU, max pooling ---------------------------------------------------------------------
 #
@@ -168,12 +254,4 @@ def _chain(
 
 conv2d_relu_max_pool2d.vjp_arrays = _gradients
 _opens_into(conv2d_relu_max_pool2d, _chain)
-
-# --- what is known ----------------------------------------------------------------------------------------------------
-
-FUSIONS: dict[tuple[Any, ...], Primitive] = {
-    (linear, relu): linear_relu,
-    (conv2d, relu): conv2d_relu,
-    (conv2d, relu, max_pool2d): conv2d_relu_max_pool2d,
-    (conv2d, leaky_relu, max_pool2d): conv2d_relu_max_pool2d,
-}
+FUSIONS[conv2d, relu, max_pool2d] = FUSIONS[conv2d, leaky_relu, max_pool2d] = conv2d_relu_max_pool2d

@@ -135,7 +135,7 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
 
 def apply_linear(x: Array, w: Array, b: Array | None, activation: str) -> Array:
-    """`linear` of arrays with an activation, "none" or "relu", that is applied as the result is stored."""
+    """`linear` of arrays with an activation, as kernels name it, that is applied as the result is stored."""
     if not _plainly_fit(x, w, b):
         _check_linear(x, w, b)
     return kernels.linear(x, w, b, activation)

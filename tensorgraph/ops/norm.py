@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -39,39 +39,25 @@ def _others(x: Any) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
-@primitive(gate="function", name="batch_norm", saves=("mean", "var", "shared"))
-def _standardize(
+@primitive(gate="function", name="batch_norm", saves=("mean", "var"))
+def standardize(
     x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float, report: Any = None
-) -> tuple[Array, Array, Array, _Shared]:
+) -> tuple[Array, Array, Array]:
     """(x - mean) / sqrt(var + eps) * weight + bias with the mean and variance of the batch, channel by channel.
 
     report: called with the mean and variance, (C,).
     """
-    out, mean, var = kernels.batch_norm(x, weight, bias, eps)
+    return apply_standardize(x, weight, bias, eps, report, "none")
+
+
+def apply_standardize(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, report: Any, activation: str
+) -> tuple[Array, Array, Array]:
+    """`standardize` of arrays with an activation, as kernels name it, in the same pass."""
+    out, mean, var = kernels.batch_norm(x, weight, bias, eps, activation)
     if report is not None:
         report(mean, var)
-    return out, mean, var, _Shared()
-
-
-class _Shared:
-    """The three gradients of a call, which one kernel computes: those of weight and bias wait for their rules here."""
-
-    def __init__(self) -> None:
-        self._kept: Any = None
-
-    def of_x(self, g: Array, *rest: Any) -> Any:
-        """The gradient of x, given what `kernels.batch_norm_grad` takes."""
-        return self._compute(g, *rest)[0]
-
-    def of_others(self, g: Array, *rest: Any) -> Any:
-        """The gradients of weight and bias."""
-        kept = self._kept
-        return kept[1] if kept is not None and kept[0]() is g else self._compute(g, *rest)[1]
-
-    def _compute(self, g: Array, *rest: Any) -> tuple[Array, list[Array]]:
-        x_grad, *others = kernels.batch_norm_grad(g, *rest)
-        self._kept = weakref.ref(g), others  # a strong one would keep a large array until the graph is freed
-        return x_grad, others
+    return out, mean, var
 
 
 def _standardized(x: Any, eps: float) -> tuple[Any, Any]:
@@ -81,10 +67,8 @@ def _standardized(x: Any, eps: float) -> tuple[Any, Any]:
     return centered / spread, spread
 
 
-def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, shared: Any, **saved: Any) -> Any:
+def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, **saved: Any) -> Any:
     """x moves its batch's mean and variance too: their shares are taken off the upstream gradient."""
-    if isinstance(g, np.ndarray):
-        return shared.of_x(g, x, weight, saved["mean"], saved["var"], eps)
     unit, spread = _standardized(x, eps)
     if weight is not None:
         g = g * _per_channel(weight, x)
@@ -92,23 +76,57 @@ def _standardize_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: flo
     return (g - mean(g, axis=_others(x), keepdims=True) - unit * along_unit) / spread
 
 
-def _standardize_weight(
-    g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, shared: Any, **saved: Any
-) -> Any:
-    if isinstance(g, np.ndarray):
-        return shared.of_others(g, x, weight, saved["mean"], saved["var"], eps)[0]
-    return sum(g * _standardized(x, eps)[0], axis=_others(x))
+standardize.vjp(
+    x=_standardize_x,
+    weight=lambda g, out, x, weight, bias, *, eps, **saved: sum(g * _standardized(x, eps)[0], axis=_others(x)),
+    bias=lambda g, out, x, weight, bias, **saved: sum(g, axis=_others(x)),
+)
 
 
-def _standardize_bias(
-    g: Any, out: Any, x: Any, weight: Any, bias: Any, *, eps: float, shared: Any, **saved: Any
-) -> Any:
-    if isinstance(g, np.ndarray):
-        return shared.of_others(g, x, weight, saved["mean"], saved["var"], eps)[1]
-    return sum(g, axis=_others(x))
+def standardize_gradients(
+    activation: str, g: Array, x: Array, weight: Any, bias: Any, *, eps: float, mean: Array, var: Array, **report: Any
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, weight and bias from arrays, through an activation behind: one kernel gives all three."""
+    return kernels.batch_norm_grad(g, x, weight, bias, mean, var, eps, activation)
 
 
-_standardize.vjp(x=_standardize_x, weight=_standardize_weight, bias=_standardize_bias)
+standardize.vjp_arrays = lambda wanted, g, out, x, weight, bias, **saved: standardize_gradients(
+    "none", g, x, weight, bias, **saved
+)
+
+
+@primitive(gate="function", name="batch_norm_in_use")
+def _in_use(
+    x: Array,
+    running_mean: Array,
+    running_var: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    *,
+    eps: float,
+) -> Array:
+    """(x - running_mean) / sqrt(running_var + eps) * weight + bias, channel by channel."""
+    return kernels.batch_norm_in_use(x, running_mean, running_var, weight, bias, eps)
+
+
+def _slope(var: Any, weight: Any, eps: float) -> Any:
+    return 1.0 / sqrt(var + eps) if weight is None else weight / sqrt(var + eps)
+
+
+def _along(g: Any, x: Any, mean: Any) -> Any:
+    """The sum over each channel of g times the deviation from the mean."""
+    return sum(g * (x - _per_channel(mean, x)), axis=_others(x))
+
+
+_in_use.vjp(
+    x=lambda g, out, x, mean, var, weight, bias, *, eps: g * _per_channel(_slope(var, weight, eps), x),
+    running_mean=lambda g, out, x, mean, var, weight, bias, *, eps: -sum(g, axis=_others(x)) * _slope(var, weight, eps),
+    running_var=lambda g, out, x, mean, var, weight, bias, *, eps: (
+        -0.5 * _along(g, x, mean) * _slope(var, weight, eps) / (var + eps)
+    ),
+    weight=lambda g, out, x, mean, var, weight, bias, *, eps: _along(g, x, mean) / sqrt(var + eps),
+    bias=lambda g, out, x, mean, var, weight, bias, *, eps: sum(g, axis=_others(x)),
+)
 
 
 def batch_norm(
@@ -131,7 +149,8 @@ def batch_norm(
             place in training, and needed otherwise.
 
     Raises:
-        ShapeError: the shapes do not fit, or a batch of one value a channel has no variance.
+        ShapeError: the shapes do not fit, or a batch of one value a channel has no variance. TypeError: x or a
+            running one does not hold floats.
 
     Example:
         >>> import tensorgraph as tg
@@ -142,6 +161,16 @@ def batch_norm(
     Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift", 2015.
     """
+    check_channels(x, running_mean, running_var, weight, bias)
+    if training:
+        return standardize(x, weight, bias, eps=eps, report=updating(x, running_mean, running_var, momentum))
+    if running_mean is None or running_var is None:
+        raise located(TypeError, "batch_norm", "needs running_mean and running_var when training is False")
+    return _in_use(x, running_mean, running_var, weight, bias, eps=eps)
+
+
+def check_channels(x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any) -> None:
+    """Raise unless x holds floats with channels, and the others are None or one number for each of them."""
     shape = np.shape(x)
     if len(shape) < 2:
         raise located(ShapeError, "batch_norm", f"x must have at least 2 axes (N, C), got shape {shape}")
@@ -153,23 +182,18 @@ def batch_norm(
                 "batch_norm",
                 f"{name} must have shape ({shape[1]},) for x of shape {shape}, got {np.shape(v)}",
             )
-    if training:
-        if x.size == shape[1]:
-            raise located(
-                ShapeError, "batch_norm", f"needs more than one value a channel in training, got x of shape {shape}"
-            )
-        for name, running in (("running_mean", running_mean), ("running_var", running_var)):
-            if running is not None:
-                _check_floats("batch_norm", running, name)
-        update = partial(_update_running, running_mean, running_var, momentum, x.size / shape[1])
-        return _standardize(x, weight, bias, eps=eps, report=update)
-    if running_mean is None or running_var is None:
-        raise located(TypeError, "batch_norm", "needs running_mean and running_var when training is False")
-    scale = 1.0 / sqrt(running_var + eps)
-    if weight is not None:
-        scale = scale * weight
-    out = (x - _per_channel(running_mean, x)) * _per_channel(scale, x)
-    return out if bias is None else out + _per_channel(bias, x)
+        if v is not None and name.startswith("running"):
+            _check_floats("batch_norm", v, name)
+
+
+def updating(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Callable[[Array, Array], None]:
+    """What moves the running mean and variance, after checking that x is fit for training."""
+    shape = np.shape(x)
+    if x.size == shape[1]:
+        raise located(
+            ShapeError, "batch_norm", f"needs more than one value a channel in training, got x of shape {shape}"
+        )
+    return partial(_update_running, running_mean, running_var, momentum, x.size / shape[1])
 
 
 def _update_running(

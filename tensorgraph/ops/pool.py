@@ -158,6 +158,21 @@ def avg_pool2d_grad(
     return kernels.avg_pool2d_grad(g, x_shape, kernel, steps, pads, count_include_pad)
 
 
+def pooled_activation_grad(
+    g: Array,
+    maps: Array,
+    activation: str,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """`avg_pool2d_grad`, and on through the activation, as kernels name it, that gave the maps: of arrays."""
+    kernel, steps, pads, _ = shapes.pool_window(maps.shape, kernel_size, stride, padding, 1, ceil_mode)
+    return kernels.pooled_activation_grad(g, maps, activation, kernel, steps, pads, count_include_pad)
+
+
 avg_pool2d.vjp(x=lambda g, out, x, **settings: avg_pool2d_grad(g, x_shape=x.shape, **settings))
 avg_pool2d_grad.vjp(g=lambda u, out, g, x_shape, **settings: avg_pool2d(u, **settings))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import LARGE, extension
+from tensorgraph.kernels._choice import ACTIVATIONS, LARGE, extension
 from tensorgraph.kernels.native.activations import FLOAT32, dense, dense_pair
 from tensorgraph.kernels.reference.norm import dropout_scale, dropped_below
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
+
+IN_REGISTERS = ("none", "relu")  # the activations that these kernels know
 
 
 def _flat(x: Array) -> Array:
@@ -25,20 +27,38 @@ def _per_channel(v: Array | None) -> bool:
 # --- batch normalization ---------------------------------------------------------------------------------------------
 
 
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    if not (dense(x) and x.size and _per_channel(weight) and _per_channel(bias)):
-        return reference.batch_norm(x, weight, bias, eps)
-    out, mean, var = _native.batch_norm(_flat(x), weight, bias, eps)
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, activation: str = "none"
+) -> tuple[Array, Array, Array]:
+    if not (dense(x) and x.size and _per_channel(weight) and _per_channel(bias) and activation in IN_REGISTERS):
+        return reference.batch_norm(x, weight, bias, eps, activation)
+    out, mean, var = _native.batch_norm(_flat(x), weight, bias, ACTIVATIONS[activation], eps)
     return out.reshape(x.shape), mean, var
 
 
 def batch_norm_grad(
-    g: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float,
+    activation: str = "none",
 ) -> tuple[Array, Array, Array]:
-    if not (dense_pair(g, x) and x.size and all(map(_per_channel, (weight, mean, var)))):
-        return reference.batch_norm_grad(g, x, weight, mean, var, eps)
-    x_grad, weight_grad, bias_grad = _native.batch_norm_grad(_flat(g), _flat(x), weight, mean, var, eps)
+    known = dense_pair(g, x) and x.size and all(map(_per_channel, (weight, bias, mean, var)))
+    if not (known and activation in IN_REGISTERS):
+        return reference.batch_norm_grad(g, x, weight, bias, mean, var, eps, activation)
+    x_grad, weight_grad, bias_grad = _native.batch_norm_grad(
+        _flat(g), _flat(x), weight, bias, mean, var, ACTIVATIONS[activation], eps
+    )
     return x_grad.reshape(x.shape), weight_grad, bias_grad
+
+
+def batch_norm_in_use(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float) -> Array:
+    if not (dense(x) and x.size and all(map(_per_channel, (mean, var, weight, bias)))):
+        return reference.batch_norm_in_use(x, mean, var, weight, bias, eps)
+    return _native.batch_norm_in_use(_flat(x), mean, var, weight, bias, eps).reshape(x.shape)
 
 
 # --- dropout ---------------------------------------------------------------------------------------------------------

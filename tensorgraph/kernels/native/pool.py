@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels._choice import ACTIVATIONS, extension
 from tensorgraph.kernels.reference.windows import Array
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
@@ -20,6 +20,11 @@ MOST_TAPS = 255  # that a byte can number
 def pool_numbers(kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> tuple[int, ...]:
     """As the compiled kernels take them."""
     return (*kernel, *stride, padding[0][0], padding[1][0], *dilation)
+
+
+def area_numbers(padding: Pads, count_include_pad: bool) -> tuple[int, ...]:
+    """What an average divides by, in the same way."""
+    return (padding[0][1], padding[1][1], count_include_pad)
 
 
 # --- the largest -----------------------------------------------------------------------------------------------------
@@ -56,11 +61,9 @@ def avg_pool2d(
 ) -> Array:
     if x.dtype != np.float32:
         return reference.avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad)
-    if _sees_all(x.shape, kernel, padding):
-        return adaptive_avg_pool2d(x, ONCE)
     counts = window_sizes(x.shape[2:], kernel, stride, padding, ONCE, ceil_mode=ceil_mode)
-    ends = padding[0][1], padding[1][1]
-    return _native.avg_pool2d(x, *counts, *pool_numbers(kernel, stride, padding, ONCE), *ends, count_include_pad)
+    areas = area_numbers(padding, count_include_pad)
+    return _native.avg_pool2d(x, *counts, *pool_numbers(kernel, stride, padding, ONCE), *areas)
 
 
 def avg_pool2d_grad(
@@ -68,16 +71,17 @@ def avg_pool2d_grad(
 ) -> Array:
     if g.dtype != np.float32:
         return reference.avg_pool2d_grad(g, x_shape, kernel, stride, padding, count_include_pad)
-    if _sees_all(x_shape, kernel, padding):
-        return adaptive_avg_pool2d_grad(g, x_shape)
-    ends = padding[0][1], padding[1][1]
-    settings = pool_numbers(kernel, stride, padding, ONCE)
-    return _native.avg_pool2d_grad(g, *x_shape[2:], *settings, *ends, count_include_pad)
+    areas = area_numbers(padding, count_include_pad)
+    return _native.avg_pool2d_grad(g, *x_shape[2:], *pool_numbers(kernel, stride, padding, ONCE), *areas)
 
 
-def _sees_all(x_shape: Sizes, kernel: Sizes, padding: Pads) -> bool:
-    """Whether there is one window, as large as the image."""
-    return x_shape[2:] == kernel and padding == ((0, 0), (0, 0))
+def pooled_activation_grad(
+    g: Array, maps: Array, activation: str, kernel: Sizes, stride: Sizes, padding: Pads, count_include_pad: bool
+) -> Array:
+    if not g.dtype == maps.dtype == np.float32:
+        return reference.pooled_activation_grad(g, maps, activation, kernel, stride, padding, count_include_pad)
+    numbers = *pool_numbers(kernel, stride, padding, ONCE), *area_numbers(padding, count_include_pad)
+    return _native.pooled_activation_grad(g, maps, *numbers, ACTIVATIONS[activation])
 
 
 # --- the average over a given number of bins -------------------------------------------------------------------------

@@ -25,7 +25,14 @@ from tensorgraph.kernels.reference.conv import (
     conv2d_weight_grad,
 )
 from tensorgraph.kernels.reference.linear import linear, linear_input_grad, linear_weight_grad, matmul
-from tensorgraph.kernels.reference.norm import add, batch_norm, batch_norm_grad, channel_sums, dropout
+from tensorgraph.kernels.reference.norm import (
+    add,
+    batch_norm,
+    batch_norm_grad,
+    batch_norm_in_use,
+    channel_sums,
+    dropout,
+)
 from tensorgraph.kernels.reference.pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_grad,
@@ -34,6 +41,7 @@ from tensorgraph.kernels.reference.pool import (
     max_pool2d,
     max_pool2d_grad,
     max_pool2d_take,
+    pooled_activation_grad,
 )
 from tensorgraph.kernels.reference.softmax import (
     log_softmax,
@@ -55,6 +63,7 @@ __all__ = [
     "avg_pool2d_grad",
     "batch_norm",
     "batch_norm_grad",
+    "batch_norm_in_use",
     "channel_sums",
     "conv2d",
     "conv2d_input_grad",
@@ -79,6 +88,7 @@ __all__ = [
     "max_pool2d_grad",
     "max_pool2d_take",
     "normal_cdf",
+    "pooled_activation_grad",
     "relu",
     "relu_grad",
     "sgd",

@@ -60,6 +60,16 @@ def softplus_grad(g: Array, x: Array) -> Array:
     return g * sigmoid(x)
 
 
+def activate(x: Array, activation: str) -> Array:
+    """The activation of that name; "none" is x itself."""
+    return x if activation == "none" else {"relu": relu, "tanh": tanh, "sigmoid": sigmoid}[activation](x)
+
+
+def activate_grad(g: Array, out: Array, activation: str) -> Array:
+    """The gradient of x from that of `activate(x, activation)`, which gave `out`."""
+    return {"relu": relu_grad, "tanh": tanh_grad, "sigmoid": sigmoid_grad}[activation](g, out)
+
+
 _erfc: Any = np.vectorize(math.erfc, otypes=[np.float64])  # NumPy has none; slow but right to the last digit
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tensorgraph.kernels.reference.activations import activate
 from tensorgraph.kernels.reference.pool import max_pool2d, max_pool2d_grad
 from tensorgraph.kernels.reference.windows import Array, add_windows, windows
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
@@ -30,7 +31,7 @@ def conv2d(
 ) -> Array:
     """out[n, f, y, x] = act(b[f] + the sum over c, i, j of w[f, c, i, j] x[n, c, y*S + i*D - P0, x*S + j*D - P0]).
 
-    The activation is "none" or "relu".
+    act is as in `activate`.
 
     x: (N, C, H, W), w: (F, C/G, KH, KW), b: (F,) or None -> (N, F, OH, OW)
     """
@@ -43,8 +44,7 @@ def conv2d(
         product = rows @ columns  # (G, F/G, T*L)
         if b is not None:
             product += b.reshape(groups, -1, 1)
-        if activation == "relu":
-            np.maximum(product, 0, out=product)
+        product = activate(product, activation)
         out[tile] = product.reshape(f, -1, oh, ow).swapaxes(0, 1)  # (F, T, OH, OW) -> (T, F, OH, OW)
     return out
 

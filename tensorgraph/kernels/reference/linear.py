@@ -6,15 +6,16 @@ import math
 
 import numpy as np
 
+from tensorgraph.kernels.reference.activations import activate
 from tensorgraph.kernels.reference.windows import Array
 
 
 def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Array:
-    """act(x w^T + b) for x (..., K), w (F, K), b (F,) or None -> (..., F); the activation is "none" or "relu"."""
+    """act(x w^T + b) for x (..., K), w (F, K), b (F,) or None -> (..., F); act is as in `activate`."""
     out = np.matmul(x, w.T)
     if b is not None:
         out += b
-    return np.maximum(out, 0) if activation == "relu" else out
+    return activate(out, activation)
 
 
 def linear_input_grad(g: Array, w: Array) -> Array:

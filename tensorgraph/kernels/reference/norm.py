@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgraph.kernels.reference.activations import activate, activate_grad
 from tensorgraph.kernels.reference.windows import Array
 
 
@@ -22,30 +23,50 @@ def _per_channel(v: Array, x: Array) -> Array:
 # --- batch normalization ---------------------------------------------------------------------------------------------
 
 
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """(x - mean) / sqrt(var + eps) * weight + bias, channel by channel; with it mean and var, (C,), of the batch.
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, activation: str = "none"
+) -> tuple[Array, Array, Array]:
+    """act((x - mean) / sqrt(var + eps) * weight + bias), channel by channel; with it mean and var, (C,), of the batch.
 
-    x: (N, C, ...). weight, bias: (C,) or None.
+    x: (N, C, ...). weight, bias: (C,) or None. act: as in `activate`.
     """
     mean = np.mean(x, axis=_others(x))
     centered = x - _per_channel(mean, x)
     var = np.mean(centered * centered, axis=_others(x))
-    out = centered / np.sqrt(_per_channel(var, x) + eps)
-    if weight is not None:
-        out = out * _per_channel(weight, x)
-    return (out if bias is None else out + _per_channel(bias, x)), mean, var
+    unit = centered / np.sqrt(_per_channel(var, x) + eps)
+    return activate(_affine(unit, weight, bias), activation), mean, var
+
+
+def _affine(unit: Array, weight: Array | None, bias: Array | None) -> Array:
+    out = unit if weight is None else unit * _per_channel(weight, unit)
+    return out if bias is None else out + _per_channel(bias, unit)
 
 
 def batch_norm_grad(
-    g: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float,
+    activation: str = "none",
 ) -> tuple[Array, Array, Array]:
     """The gradients of x, weight and bias. x moves its batch's mean and variance, too: their shares are taken off g."""
     spread = np.sqrt(_per_channel(var, x) + eps)
     unit = (x - _per_channel(mean, x)) / spread
+    if activation != "none":
+        g = activate_grad(g, activate(_affine(unit, weight, bias), activation), activation)
     weight_grad, bias_grad = np.sum(g * unit, axis=_others(x)), np.sum(g, axis=_others(x))
     count = x.size // x.shape[1]
     x_grad = (g - (_per_channel(bias_grad, x) + unit * _per_channel(weight_grad, x)) / count) / spread
     return (x_grad if weight is None else x_grad * _per_channel(weight, x)), weight_grad, bias_grad
+
+
+def batch_norm_in_use(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float) -> Array:
+    """(x - mean) / sqrt(var + eps) * weight + bias, channel by channel, for a mean and variance (C,) that are given."""
+    unit = (x - _per_channel(mean, x)) / np.sqrt(_per_channel(var, x) + eps)
+    return _affine(unit, weight, bias)
 
 
 # --- dropout ---------------------------------------------------------------------------------------------------------

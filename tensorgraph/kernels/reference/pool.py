@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tensorgraph.kernels.reference.activations import activate_grad
 from tensorgraph.kernels.reference.windows import Array
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
 
@@ -105,6 +106,17 @@ def avg_pool2d_grad(
     for _, inside, places in _taps(x_shape[2:], counts, kernel, stride, padding, (1, 1)):
         out[places] += share[inside]
     return out
+
+
+def pooled_activation_grad(
+    g: Array, maps: Array, activation: str, kernel: Sizes, stride: Sizes, padding: Pads, count_include_pad: bool
+) -> Array:
+    """The gradient of x from that of avg_pool2d(activate(x, activation)), g (N, C, OH, OW).
+
+    maps: (N, C, H, W), what the activation gave.
+    """
+    g = avg_pool2d_grad(g, maps.shape, kernel, stride, padding, count_include_pad)
+    return activate_grad(g, maps, activation)
 
 
 def _window_areas(

@@ -1,5 +1,5 @@
 // Activations and their gradients, element by element.
-#include "kernels.h"
+#include "activate.h"
 #include "map.h"
 #include "vecmath.h"
 
@@ -56,6 +56,20 @@ void softplus(int64_t n, const float* x, float* out) {
 
 void softplus_grad(int64_t n, const float* g, const float* x, float* x_grad) {
     map(n, HEAVY, x_grad, [](Vec u, Vec v) { return u * sigmoid(v); }, g, x);
+}
+
+// --- in place ------------------------------------------------------------------------------------------------------------
+
+void activate(Activation act, int64_t n, float* x) {
+    if (act == RELU) relu(n, x, x);
+    if (act == TANH) tanh(n, x, x);
+    if (act == SIGMOID) sigmoid(n, x, x);
+}
+
+void activate_grad(Activation act, int64_t n, const float* out, float* g) {
+    if (act == RELU) relu_grad(n, g, out, g);
+    if (act == TANH) tanh_grad(n, g, out, g);
+    if (act == SIGMOID) sigmoid_grad(n, g, out, g);
 }
 
 // --- the normal distribution ---------------------------------------------------------------------------------------------

@@ -1,11 +1,19 @@
 // Average pooling and its gradient.
+#include "activate.h"
 #include "pool.h"
 #include "window.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 
+void row_means(int64_t n, int64_t size, const float* x, float* out);         // in reduce.cpp
+void row_means_grad(int64_t n, int64_t size, const float* g, float* x_grad);
+
 namespace {
+
+inline bool sees_all(const Pool& p) {
+    return p.oh == 1 && p.ow == 1 && p.kh == p.h && p.kw == p.w && p.top == 0 && p.left == 0;
+}
 
 // How many elements along an axis a window divides by; what lies beyond the padding never counts.
 inline int64_t length(int64_t start, int64_t taps, int64_t size, int64_t after, bool with_padding) {
@@ -30,9 +38,29 @@ inline void windows(const Pool& p, const float* x, Range rows, Range columns, fl
     store_lanes<L>(out, sum / area);
 }
 
+// 2 x 2: two rows in, one out.
+void squares(const Pool& p, const float* x, float* out) {
+    parallel_ranges(p.planes * p.oh, grain_of_rows(4 * p.ow), [&](int64_t begin, int64_t end) {
+        with_lanes(p.ow, [&]<int L>() {
+            for_rows(p, begin, end, [&](int64_t row, int64_t plane, int64_t y) {
+                const float* upper = x + (plane * p.h + 2 * y) * p.w;
+                cover<L>(0, p.ow, [=, w = p.w, to = out + row * p.ow](int64_t i) {
+                    const float *first = upper + 2 * i, *second = first + w;
+                    const Floats<L> a = load_lanes<L>(first), b = load_lanes<L>(first + L);
+                    const Floats<L> c = load_lanes<L>(second), d = load_lanes<L>(second + L);
+                    const Floats<L> sum = evens<L>(a, b) + odds<L>(a, b) + evens<L>(c, d) + odds<L>(c, d);
+                    store_lanes<L>(to + i, sum * 0.25f);
+                });
+            });
+        });
+    });
+}
+
 }  // namespace
 
 void avg_pool2d(const Pool& p, const Areas& areas, const float* x, float* out) {
+    if (sees_all(p)) return row_means(p.planes, p.h * p.w, x, out);
+    if (in_squares(p)) return squares(p, x, out);
     const Range whole = whole_windows(p), all = {0, p.kw};
     parallel_ranges(p.planes * p.oh, grain_of_rows(p.ow * p.kh * p.kw), [&](int64_t begin, int64_t end) {
         for_rows(p, begin, end, [&](int64_t row, int64_t plane, int64_t y) {
@@ -85,6 +113,7 @@ void squares_grad(const Pool& p, const float* g, float* x_grad) {
 }  // namespace
 
 void avg_pool2d_grad(const Pool& p, const Areas& areas, const float* g, float* x_grad) {
+    if (sees_all(p)) return row_means_grad(p.planes, p.h * p.w, g, x_grad);
     if (in_squares(p)) return squares_grad(p, g, x_grad);
     parallel_ranges(p.planes, grain_of_rows(larger(p.oh * p.ow, p.h * p.w)), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin * p.h * p.w; i < end * p.h * p.w; ++i) x_grad[i] = 0;
@@ -101,6 +130,23 @@ void avg_pool2d_grad(const Pool& p, const Areas& areas, const float* g, float* x
                 }
             }
         });
+    });
+}
+
+// A few planes at a time, which the activation's gradient then finds in the cache.
+void pooled_activation_grad(const Pool& p, const Areas& areas, const float* g, const float* maps, float* x_grad,
+                            Activation act) {
+    constexpr int64_t NEAR = 4096;
+    const int64_t from = p.oh * p.ow, to = p.h * p.w, together = larger(1, NEAR / larger(1, to));
+    const int64_t groups = ceil_div(p.planes, together);
+    parallel_ranges(groups, grain_of_rows(together * to), [&](int64_t begin, int64_t end) {
+        for (int64_t group = begin; group < end; ++group) {
+            const int64_t first = group * together;
+            Pool some = p;
+            some.planes = smaller(together, p.planes - first);
+            avg_pool2d_grad(some, areas, g + first * from, x_grad + first * to);
+            activate_grad(act, some.planes * to, maps + first * to, x_grad + first * to);
+        }
     });
 }
 

@@ -1,8 +1,9 @@
-// Batch normalization in training: n images of c channels of `size` elements. A thread takes whole channels, which then
-// stay in its cache from pass to pass. Sums are taken around the mean.
+// Batch normalization: n images of c channels of `size` elements. In training a thread takes whole channels, which then
+// stay in its cache from pass to pass. Sums are taken around the mean, or near it. A ReLU behind runs in the same passes; on
+// the way back what it gave is computed again, which is cheaper than to read it.
 #include <math.h>
 
-#include "kernels.h"
+#include "activate.h"
 #include "map.h"
 #include "sums.h"
 
@@ -23,15 +24,18 @@ struct Two {
     Vec first, second;
 };
 
-// The sums over a channel of the two vectors that f(at, count) returns.
-template <class F>
-inline Sums over_channel(const BatchNorm& s, int64_t channel, F&& f) {
+// The sums over a channel of the two vectors that f(at, count) returns, which reads the arrays there. A channel's rows lie
+// too far apart for the processor to guess that the next image's will be wanted.
+template <class F, class... Arrays>
+inline Sums over_channel(const BatchNorm& s, int64_t channel, F&& f, const Arrays*... arrays) {
     LongSum first, second;
+    const int64_t next = s.c * s.size;
     for (int64_t image = 0; image < s.n; ++image) {
         const int64_t row = (image * s.c + channel) * s.size;
         along_in_parts(
             s.size,
             [&](int64_t i, int count, int chain) {
+                (__builtin_prefetch(arrays + row + i + next), ...);
                 const Two values = f(row + i, count);
                 first.add(chain, values.first);
                 second.add(chain, values.second);
@@ -44,11 +48,16 @@ inline Sums over_channel(const BatchNorm& s, int64_t channel, F&& f) {
     return {first.total(), second.total()};
 }
 
+// out = f(at, count) for a channel.
 template <class F>
-inline void through_channel(const BatchNorm& s, int64_t channel, F&& f) {
+inline void through_channel(const BatchNorm& s, int64_t channel, float* out, F&& f) {
+    const int64_t next = s.c * s.size;
     for (int64_t image = 0; image < s.n; ++image) {
         const int64_t row = (image * s.c + channel) * s.size;
-        along(s.size, [&](int64_t i, int count, int) { f(row + i, count); });
+        along(s.size, [&](int64_t i, int count, int) {
+            __builtin_prefetch(out + row + i + next, 1);
+            save(out + row + i, f(row + i, count), count);
+        });
     }
 }
 
@@ -67,6 +76,54 @@ inline Two over_rows(const BatchNorm& s, int64_t channel, int count, F&& f) {
         total.second += part.second;
     }
     return total;
+}
+
+// What becomes of the deviations d from the mean, and the gradient of that from the one behind the activation.
+struct Line {
+    Vec slope, offset;
+    Activation act;
+    Vec at(Vec d) const { return activated(d * slope + offset, act); }
+    Vec grad(Vec g, Vec d) const {
+        if (act != RELU) return g;
+        return d * slope + offset <= 0.0f ? Vec{} : g;  // a NaN lets it pass
+    }
+};
+
+// The weights or biases of the channels that the lanes stand for, or of one channel in all lanes.
+inline Vec group_of(const float* v, int64_t channel, int count, float missing) {
+    return v == nullptr ? broadcast(missing) : load_with(v + channel, count, broadcast(missing));
+}
+inline Vec one_of(const float* v, int64_t channel, float missing) {
+    return broadcast(v == nullptr ? missing : v[channel]);
+}
+
+inline float inverse_of(float var, float eps) { return static_cast<float>(1.0 / sqrt(static_cast<double>(var) + eps)); }
+
+struct Moments {
+    float mean;
+    double var;
+    bool far;  // the sums were taken around what is far from the mean: the variance lost digits
+};
+
+Moments moments_around(float center, const BatchNorm& s, int64_t channel, const float* x) {
+    const Vec near = broadcast(center);
+    const auto squares = [=](int64_t at, int n) {
+        const Vec d = load_with(x + at, n, near) - near;
+        return Two{d, d * d};
+    };
+    const Sums sums = over_channel(s, channel, squares, x);
+    const double count = static_cast<double>(s.n * s.size), rest = sums.first / count;
+    const double var = sums.second / count - rest * rest;
+    return {static_cast<float>(center + rest), var, rest * rest > 4 * var};
+}
+
+// One pass, where the first elements tell about where the mean is; they rarely mislead, and then a second one.
+Moments moments(const BatchNorm& s, int64_t channel, const float* x) {
+    const int64_t some = smaller(s.size, 64);
+    float guess = 0;
+    for (int64_t i = 0; i < some; ++i) guess += x[channel * s.size + i] / static_cast<float>(some);
+    const Moments found = moments_around(guess, s, channel, x);
+    return found.far ? moments_around(found.mean, s, channel, x) : found;
 }
 
 inline Vec root(Vec v) {
@@ -91,8 +148,8 @@ inline void by_groups(const BatchNorm& s, F&& f) {
 }
 
 void of_vectors(const BatchNorm& s, const float* x, const float* weight, const float* bias, float* out, float* means,
-                float* vars) {
-    const Vec one = broadcast(1.0f), zero{};
+                float* vars, Activation act) {
+    const Vec zero{};
     by_groups(s, [&](int64_t channel, int count) {
         const float scale = 1.0f / static_cast<float>(s.n);
         const Vec shift = load_with(x + channel, count, zero);
@@ -105,33 +162,33 @@ void of_vectors(const BatchNorm& s, const float* x, const float* weight, const f
             return Two{d, d * d};
         });
         const Vec rest = squares.first * scale, var = squares.second * scale - rest * rest;
-        Vec slope = 1.0f / root(var + s.eps), offset = zero;
-        if (weight != nullptr) slope *= load_with(weight + channel, count, one);
-        if (bias != nullptr) offset = load_with(bias + channel, count, zero);
+        const Line line{1.0f / root(var + s.eps) * group_of(weight, channel, count, 1.0f),
+                        group_of(bias, channel, count, 0.0f), act};
         for (int64_t at = channel; at < s.n * s.c; at += s.c) {
-            save(out + at, (load_with(x + at, count, zero) - mean) * slope + offset, count);
+            save(out + at, line.at(load_with(x + at, count, zero) - mean), count);
         }
         save(means + channel, mean, count);
         save(vars + channel, var, count);
     });
 }
 
-void of_vectors_grad(const BatchNorm& s, const float* g, const float* x, const float* weight, const float* means,
-                     const float* vars, float* x_grad, float* weight_grad, float* bias_grad) {
+void of_vectors_grad(const BatchNorm& s, const float* g, const float* x, const float* weight, const float* bias,
+                     const float* means, const float* vars, float* x_grad, float* weight_grad, float* bias_grad,
+                     Activation act) {
     const Vec one = broadcast(1.0f), zero{};
     by_groups(s, [&](int64_t channel, int count) {
         const float scale = 1.0f / static_cast<float>(s.n);
         const Vec mean = load_with(means + channel, count, zero);
         const Vec inverse = 1.0f / root(load_with(vars + channel, count, one) + s.eps);
+        const Line line{inverse * group_of(weight, channel, count, 1.0f), group_of(bias, channel, count, 0.0f), act};
         const Two sums = over_rows(s, channel, count, [&](int64_t at, int n) {
-            const Vec u = load_with(g + at, n, zero);
-            return Two{u, u * (load_with(x + at, n, zero) - mean)};
+            const Vec d = load_with(x + at, n, zero) - mean, u = line.grad(load_with(g + at, n, zero), d);
+            return Two{u, u * d};
         });
         const Vec along_unit = sums.second * inverse;
-        const Vec slope = inverse * (weight == nullptr ? one : load_with(weight + channel, count, one));
         for (int64_t at = channel; at < s.n * s.c; at += s.c) {
-            const Vec unit = (load_with(x + at, count, zero) - mean) * inverse, u = load_with(g + at, count, zero);
-            save(x_grad + at, slope * (u - (sums.first + unit * along_unit) * scale), count);
+            const Vec d = load_with(x + at, count, zero) - mean, u = line.grad(load_with(g + at, count, zero), d);
+            save(x_grad + at, line.slope * (u - (sums.first + d * inverse * along_unit) * scale), count);
         }
         save(weight_grad + channel, along_unit, count);
         save(bias_grad + channel, sums.first, count);
@@ -141,57 +198,70 @@ void of_vectors_grad(const BatchNorm& s, const float* g, const float* x, const f
 }  // namespace
 
 void batch_norm(const BatchNorm& s, const float* x, const float* weight, const float* bias, float* out, float* means,
-                float* vars) {
-    if (s.size == 1) return of_vectors(s, x, weight, bias, out, means, vars);
-    const double count = static_cast<double>(s.n * s.size);
+                float* vars, Activation act) {
+    if (s.size == 1) return of_vectors(s, x, weight, bias, out, means, vars, act);
     by_channels(s, [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) {
-            const Vec shift = broadcast(x[c * s.size]);
-            const Sums sums = over_channel(s, c, [=](int64_t at, int n) {
-                return Two{load_with(x + at, n, shift) - shift, {}};
-            });
-            const float center = static_cast<float>(shift[0] + sums.first / count);
-            const Vec mean = broadcast(center);
-            const Sums squares = over_channel(s, c, [=](int64_t at, int n) {
-                const Vec d = load_with(x + at, n, mean) - mean;
-                return Two{d, d * d};
-            });
-            const double rest = squares.first / count, var = squares.second / count - rest * rest;
-            const double slope = (weight == nullptr ? 1.0 : weight[c]) / sqrt(var + s.eps);
-            const Vec scale = broadcast(static_cast<float>(slope));
-            const Vec offset = broadcast(bias == nullptr ? 0.0f : bias[c]);
-            through_channel(s, c, [=](int64_t at, int n) {
-                save(out + at, (load_with(x + at, n, mean) - mean) * scale + offset, n);
-            });
-            means[c] = center;
-            vars[c] = static_cast<float>(var);
+            const Moments found = moments(s, c, x);
+            const Vec mean = broadcast(found.mean);
+            means[c] = found.mean;
+            vars[c] = static_cast<float>(found.var);
+            const Line line{inverse_of(vars[c], s.eps) * one_of(weight, c, 1.0f), one_of(bias, c, 0.0f), act};
+            through_channel(s, c, out, [=](int64_t at, int n) { return line.at(load_with(x + at, n, mean) - mean); });
         }
     });
 }
 
-void batch_norm_grad(const BatchNorm& s, const float* g, const float* x, const float* weight, const float* means,
-                     const float* vars, float* x_grad, float* weight_grad, float* bias_grad) {
-    if (s.size == 1) return of_vectors_grad(s, g, x, weight, means, vars, x_grad, weight_grad, bias_grad);
+void batch_norm_grad(const BatchNorm& s, const float* g, const float* x, const float* weight, const float* bias,
+                     const float* means, const float* vars, float* x_grad, float* weight_grad, float* bias_grad,
+                     Activation act) {
+    if (s.size == 1) return of_vectors_grad(s, g, x, weight, bias, means, vars, x_grad, weight_grad, bias_grad, act);
     const double count = static_cast<double>(s.n * s.size);
     by_channels(s, [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) {
             const Vec mean = broadcast(means[c]);
-            const Sums sums = over_channel(s, c, [=](int64_t at, int n) {
-                const Vec u = load_with(g + at, n, Vec{});
-                return Two{u, u * (load_with(x + at, n, mean) - mean)};
-            });
-            const double inverse = 1.0 / sqrt(static_cast<double>(vars[c]) + s.eps);
-            const double slope = (weight == nullptr ? 1.0 : weight[c]) * inverse;
+            const float inverse = inverse_of(vars[c], s.eps);
+            const Line line{inverse * one_of(weight, c, 1.0f), one_of(bias, c, 0.0f), act};
+            const auto both = [=](int64_t at, int n) {
+                const Vec d = load_with(x + at, n, mean) - mean, u = line.grad(load_with(g + at, n, Vec{}), d);
+                return Two{u, u * d};
+            };
+            const Sums sums = over_channel(s, c, both, g, x);
+            const double slope = line.slope[0], share = sums.second / count;
             // x_grad = slope (g - mean of g - unit * mean of (g unit)), unit = (x - mean) * inverse
-            const Vec a = broadcast(static_cast<float>(slope));
-            const Vec b = broadcast(static_cast<float>(-slope * inverse * inverse * sums.second / count));
+            const Vec b = broadcast(static_cast<float>(-slope * inverse * inverse * share));
             const Vec constant = broadcast(static_cast<float>(-slope * sums.first / count));
-            through_channel(s, c, [=](int64_t at, int n) {
-                const Vec d = load_with(x + at, n, mean) - mean;
-                save(x_grad + at, load_with(g + at, n, Vec{}) * a + (d * b + constant), n);
+            through_channel(s, c, x_grad, [=](int64_t at, int n) {
+                const Vec d = load_with(x + at, n, mean) - mean, u = line.grad(load_with(g + at, n, Vec{}), d);
+                return u * line.slope + (d * b + constant);
             });
             weight_grad[c] = static_cast<float>(sums.second * inverse);
             bias_grad[c] = static_cast<float>(sums.first);
+        }
+    });
+}
+
+void batch_norm_in_use(const BatchNorm& s, const float* x, const float* means, const float* vars, const float* weight,
+                       const float* bias, float* out) {
+    if (s.size == 1) {
+        by_groups(s, [&](int64_t channel, int count) {
+            const Vec mean = load_with(means + channel, count, Vec{});
+            const Vec inverse = 1.0f / root(load_with(vars + channel, count, broadcast(1.0f)) + s.eps);
+            const Line line{inverse * group_of(weight, channel, count, 1.0f), group_of(bias, channel, count, 0.0f), NONE};
+            for (int64_t at = channel; at < s.n * s.c; at += s.c) {
+                save(out + at, line.at(load_with(x + at, count, Vec{}) - mean), count);
+            }
+        });
+        return;
+    }
+    parallel_ranges(s.n * s.c, larger(1, LIGHT / s.size), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+            const int64_t c = row % s.c, first = row * s.size;
+            const Vec mean = broadcast(means[c]);
+            const Line line{inverse_of(vars[c], s.eps) * one_of(weight, c, 1.0f), one_of(bias, c, 0.0f), NONE};
+            along(s.size, [&](int64_t i, int count, int) {
+                save(out + first + i, line.at(load_with(x + first + i, count, mean) - mean), count);
+            });
         }
     });
 }

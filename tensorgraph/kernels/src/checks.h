@@ -45,13 +45,16 @@ inline const char* check_winograd(const Call& c, int first, int64_t tile) {
 
 #define POOL_SETTINGS "kernel_h", "kernel_w", "stride_h", "stride_w", "top", "left", "dilation_h", "dilation_w"
 
-// Images of H x W, outputs of P x Q; the settings follow two integers, H and W or P and Q.
-inline Pool pool_of(const Call& c) {
-    const int64_t* s = c.integer + 2;
+// Images of H x W, outputs of P x Q; the settings follow two integers, H and W or P and Q, or `first` others.
+inline Pool pool_of(const Call& c, int first = 2) {
+    const int64_t* s = c.integer + first;
     return {c['N'] * c['C'], c['H'], c['W'], s[0], s[1], c['P'], c['Q'], s[2], s[3], s[4], s[5], s[6], s[7]};
 }
 
-inline Areas areas_of(const Call& c) { return {c.integer[10], c.integer[11], c.integer[12] != 0}; }
+// Those of the average follow the settings of the pooling.
+inline Areas areas_of(const Call& c, int first = 10) {
+    return {c.integer[first], c.integer[first + 1], c.integer[first + 2] != 0};
+}
 
 inline const char* check_pool_settings(const int64_t* s) {
     for (int i = 0; i < 8; ++i) {

@@ -1,4 +1,5 @@
 // Which algorithm computes a convolution.
+#include "activate.h"
 #include "buffers.h"
 #include "conv_direct.h"
 #include "conv_phases.h"
@@ -56,10 +57,17 @@ int64_t winograd_tile(const Conv& conv) {
 }
 
 void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
-    if (winograd && is_winograd(v, v.f)) return winograd_forward(v, x, w, b, out, act);
-    if (winograd && phases_fit(v)) return phases_forward(v, x, w, b, out, act);
-    if (is_linear(v)) return linear(v.n, v.f, v.c * v.h * v.w, x, w, b, out, act);
-    direct_forward(with_long_rows(v, v.h * v.w), nullptr, x, w, b, out, nullptr, act);
+    const Activation at_once = in_registers(act);
+    if (winograd && is_winograd(v, v.f)) {
+        winograd_forward(v, x, w, b, out, at_once);
+    } else if (winograd && phases_fit(v)) {
+        phases_forward(v, x, w, b, out, at_once);
+    } else if (is_linear(v)) {
+        linear(v.n, v.f, v.c * v.h * v.w, x, w, b, out, at_once);
+    } else {
+        direct_forward(with_long_rows(v, v.h * v.w), nullptr, x, w, b, out, nullptr, at_once);
+    }
+    activate(in_cache(act), v.n * v.f * v.oh * v.ow, out);  // in the convolution's loops it is no faster: it is arithmetic
 }
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,

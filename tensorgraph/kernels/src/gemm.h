@@ -1,8 +1,7 @@
 // The product of two matrices, with a bias and an activation on the way to memory.
 #pragma once
 
-#include "kernels.h"
-#include "simd.h"
+#include "activate.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -26,8 +25,6 @@ void multiply(const Product& p);
 // The same for a few rows or columns whose inner index is dense: dot products, nothing is rearranged.
 bool is_thin(const Product& p);
 void multiply_thin(const Product& p);
-
-inline Vec activated(Vec x, Activation act) { return act == RELU ? relu(x) : x; }
 
 // How many threads are worth waking for so many multiplications.
 int threads_for(int64_t m, int64_t n, int64_t k);

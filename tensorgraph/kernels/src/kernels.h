@@ -32,7 +32,7 @@ struct BatchNorm {
 };
 
 // `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
-enum Activation : int64_t { NONE, RELU };
+enum Activation : int64_t { NONE, RELU, TANH, SIGMOID };
 enum Reduction : int64_t { EACH, SUM, MEAN };
 
 // A parameter that an optimizer changes. Its state: the running sum of SGD, or the two means of Adam.
@@ -71,15 +71,19 @@ struct AdamOptions {
     KERNEL(max_pool2d_take, (const Pool& pool, const float* x, const uint8_t* winners, float* out))                    \
     KERNEL(avg_pool2d, (const Pool& pool, const Areas& areas, const float* x, float* out))                             \
     KERNEL(avg_pool2d_grad, (const Pool& pool, const Areas& areas, const float* g, float* x_grad))                     \
+    KERNEL(pooled_activation_grad, (const Pool& pool, const Areas& areas, const float* g, const float* maps,           \
+                                    float* x_grad, Activation act))                                                    \
     KERNEL(row_means, (int64_t n, int64_t size, const float* x, float* out))                                           \
     KERNEL(row_means_grad, (int64_t n, int64_t size, const float* g, float* x_grad))                                   \
     KERNEL(channel_sums, (int64_t n, int64_t c, int64_t size, const float* x, float* out))                             \
     KERNEL(add, (int64_t n, const float* x, const float* y, float* out))                                               \
     KERNEL(batch_norm, (const BatchNorm& sizes, const float* x, const float* weight, const float* bias, float* out,    \
-                        float* means, float* vars))                                                                    \
+                        float* means, float* vars, Activation act))                                                                    \
     KERNEL(batch_norm_grad, (const BatchNorm& sizes, const float* g, const float* x, const float* weight,              \
-                             const float* means, const float* vars, float* x_grad, float* weight_grad,                 \
-                             float* bias_grad))                                                                        \
+                             const float* bias, const float* means, const float* vars, float* x_grad,                  \
+                             float* weight_grad, float* bias_grad, Activation act))                                                                        \
+    KERNEL(batch_norm_in_use, (const BatchNorm& sizes, const float* x, const float* means, const float* vars,          \
+                               const float* weight, const float* bias, float* out))                                    \
     KERNEL(dropout, (int64_t n, const float* x, uint32_t key, uint32_t second_key, uint32_t threshold, float scale,    \
                      float* out))                                                                                      \
     KERNEL(relu, (int64_t n, const float* x, float* out))                                                              \

@@ -1,4 +1,5 @@
 // Sums over rows and channels, and the sum of two arrays.
+#include "buffers.h"
 #include "kernels.h"
 #include "map.h"
 #include "sums.h"
@@ -37,33 +38,26 @@ void row_means_grad(int64_t n, int64_t size, const float* g, float* x_grad) {
 
 // --- channels: n images of c channels of `size` elements -------------------------------------------------------------------
 
-namespace {
-
-// Sums down the columns of n rows, for at most LANES columns; long columns in parts.
-inline Vec column_sums(const float* x, int64_t n, int64_t pitch, int count) {
-    Vec total{};
-    for (int64_t start = 0; start < n; start += 256) {
-        Vec part{};
-        for (int64_t i = start; i < smaller(n, start + 256); ++i) {
-            part += count == LANES ? load(x + i * pitch) : load_part(x + i * pitch, count);
+// Images of one element are rows, and channels their columns: rows are added up, and long columns in parts, which keeps the
+// rounding errors small.
+void column_sums(int64_t n, int64_t c, const float* x, float* out) {
+    constexpr int64_t PART = 256;
+    const Scratch scratch(c);
+    float* part = scratch.floats();
+    parallel_ranges(c, ceil_div(4 * LIGHT, larger(1, n)), [=](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j) out[j] = 0;
+        for (int64_t start = 0; start < n; start += PART) {
+            for (int64_t j = begin; j < end; ++j) part[j] = 0;
+            for (int64_t row = start; row < smaller(n, start + PART); ++row) {
+                for (int64_t j = begin; j < end; ++j) part[j] += x[row * c + j];
+            }
+            for (int64_t j = begin; j < end; ++j) out[j] += part[j];
         }
-        total += part;
-    }
-    return total;
+    });
 }
 
-}  // namespace
-
 void channel_sums(int64_t n, int64_t c, int64_t size, const float* x, float* out) {
-    if (size == 1) {
-        parallel_ranges(ceil_div(c, LANES), larger(1, LIGHT / LANES / larger(1, n)), [=](int64_t begin, int64_t end) {
-            for (int64_t k = begin * LANES; k < smaller(c, end * LANES); k += LANES) {
-                const int count = static_cast<int>(smaller(LANES, c - k));
-                store_part(out + k, column_sums(x + k, n, c, count), count);
-            }
-        });
-        return;
-    }
+    if (size == 1) return column_sums(n, c, x, out);
     parallel_ranges(c, larger(1, LIGHT / larger(1, n * size)), [=](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k) {
             LongSum sum;

@@ -124,6 +124,16 @@ extern const Signature signatures[KERNEL_COUNT] = {
      [](const Kernels& k, Call& c) {
          k.avg_pool2d_grad(pool_of(c), areas_of(c), c.in[0].floats(), c.out[0].floats());
      }},
+    {"pooled_activation_grad",
+     {{"g", 'f', "NCPQ"}, {"maps", 'f', "NCHW"}},
+     {POOL_SETTINGS, "bottom", "right", "with_padding", "act"},
+     {},
+     {{"x_grad", 'f', "NCHW"}},
+     [](const Call& c) { return check_pool_settings(c.integer); },
+     [](const Kernels& k, Call& c) {
+         k.pooled_activation_grad(pool_of(c, 0), areas_of(c, 8), c.in[0].floats(), c.in[1].floats(), c.out[0].floats(),
+                                  static_cast<Activation>(c.integer[11]));
+     }},
     {"row_means",
      {{"x", 'f', "RS"}},
      {},
@@ -148,23 +158,35 @@ extern const Signature signatures[KERNEL_COUNT] = {
     MAP_PAIRS(add, x, y),
     {"batch_norm",
      {{"x", 'f', "NCS"}, {"weight", 'f', "C", true}, {"bias", 'f', "C", true}},
-     {},
+     {"act"},
      {"eps"},
      {{"out", 'f', "NCS"}, {"means", 'f', "C"}, {"vars", 'f', "C"}},
      check_elements,
      [](const Kernels& k, Call& c) {
          k.batch_norm(sizes_of(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.out[0].floats(),
-                      c.out[1].floats(), c.out[2].floats());
+                      c.out[1].floats(), c.out[2].floats(), static_cast<Activation>(c.integer[0]));
      }},
     {"batch_norm_grad",
-     {{"g", 'f', "NCS"}, {"x", 'f', "NCS"}, {"weight", 'f', "C", true}, {"means", 'f', "C"}, {"vars", 'f', "C"}},
-     {},
+     {{"g", 'f', "NCS"}, {"x", 'f', "NCS"}, {"weight", 'f', "C", true}, {"bias", 'f', "C", true}, {"means", 'f', "C"},
+      {"vars", 'f', "C"}},
+     {"act"},
      {"eps"},
      {{"x_grad", 'f', "NCS"}, {"weight_grad", 'f', "C"}, {"bias_grad", 'f', "C"}},
      check_elements,
      [](const Kernels& k, Call& c) {
          k.batch_norm_grad(sizes_of(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.in[3].floats(),
-                           c.in[4].floats(), c.out[0].floats(), c.out[1].floats(), c.out[2].floats());
+                           c.in[4].floats(), c.in[5].floats(), c.out[0].floats(), c.out[1].floats(), c.out[2].floats(),
+                           static_cast<Activation>(c.integer[0]));
+     }},
+    {"batch_norm_in_use",
+     {{"x", 'f', "NCS"}, {"means", 'f', "C"}, {"vars", 'f', "C"}, {"weight", 'f', "C", true}, {"bias", 'f', "C", true}},
+     {},
+     {"eps"},
+     {{"out", 'f', "NCS"}},
+     check_elements,
+     [](const Kernels& k, Call& c) {
+         k.batch_norm_in_use(sizes_of(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.in[3].floats(),
+                             c.in[4].floats(), c.out[0].floats());
      }},
     {"dropout",
      {{"x", 'f', "*"}},

@@ -4,6 +4,7 @@
 #include "kernels.h"
 #include "pool.h"
 #include "rearrange.h"
+#include "vecmath.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -32,21 +33,6 @@ inline Vec get(const Rows<const float>& x, int64_t row, int64_t j) {
 // Rows must be stored in order: what reaches into the next row is written over by it.
 inline void put(const Rows<float>& x, int64_t row, int64_t j, Vec v) {
     x.reaches(row, j) ? store(x.at(row, j), v) : store_part(x.at(row, j), v, static_cast<int>(x.c - j));
-}
-
-// e^x for x <= 0, with half of the work of `exp`: 0 where that is below the smallest normal number. NaN stays NaN.
-inline Vec power(Vec x) {
-    const Vec magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number, in the lowest bits
-    const Vec whole = x * 1.44269504088896341f + magic, n = whole - magic;
-    const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-    Vec p = r * (1.0f / 5040) + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * (r * r) + r + 1.0f;
-    const Vec scale = reinterpret_cast<Vec>((reinterpret_cast<Mask>(whole) << 23) + 0x3f800000);
-    return x < broadcast(-87.0f) ? Vec{} : p * scale;
 }
 
 template <int S = LANES / 2, class F>
@@ -78,7 +64,7 @@ template <class F>
 inline float powers(const Rows<const float>& x, int64_t row, float peak, F f) {
     Vec total{};
     for (int64_t j = 0; j < x.c; j += LANES) {
-        const Vec e = power(get(x, row, j) - broadcast(peak));
+        const Vec e = exp_of_negative(get(x, row, j) - broadcast(peak));
         f(j, e);
         total += first(x.c - j) ? e : Vec{};
     }
@@ -151,7 +137,7 @@ void log_softmax_grad(int64_t n, int64_t c, const float* g_data, const float* ou
             Vec total{};
             for (int64_t j = 0; j < c; j += LANES) total += first(c - j) ? get(g, row, j) : Vec{};
             const Vec all = broadcast(sum_of(total));
-            for (int64_t j = 0; j < c; j += LANES) put(to, row, j, get(g, row, j) - power(get(out, row, j)) * all);
+            for (int64_t j = 0; j < c; j += LANES) put(to, row, j, get(g, row, j) - exp_of_negative(get(out, row, j)) * all);
         }
     });
 }

@@ -14,29 +14,46 @@ inline Vec power_of_two(Mask n) { return reinterpret_cast<Vec>((n + 127) << 23);
 constexpr float MAGIC = 12582912.0f;  // 1.5 * 2^23
 inline Mask whole(Vec rounded) { return reinterpret_cast<Mask>(rounded) - 0x4b400000; }
 
-// e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2, where a Taylor polynomial of degree 7 is enough.
-inline Vec exp(Vec x) {
-    const Vec low = broadcast(-104.0f), high = broadcast(89.0f);  // beyond: 0 and infinity
-    x = x < low ? low : x;
-    x = x > high ? high : x;
+// x = n ln 2 + r with |r| <= ln 2 / 2, so that e^x = 2^n e^r.
+struct Parts {
+    Vec r;
+    Mask n;
+};
+inline Parts parts_of(Vec x) {
     const Vec rounded = x * 1.44269504088896341f + MAGIC, n = rounded - MAGIC;
-    const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;  // ln 2 in two parts, the first exact in few bits
+    return {(x - n * 0.693359375f) - n * -2.12194440e-4f, whole(rounded)};  // ln 2 in two, the first exact in few bits
+}
+
+// e^r by a Taylor polynomial of degree 7.
+inline Vec exp_of_rest(Vec r) {
     Vec p = r * (1.0f / 5040) + 1.0f / 720;
     p = p * r + 1.0f / 120;
     p = p * r + 1.0f / 24;
     p = p * r + 1.0f / 6;
     p = p * r + 0.5f;
-    p = p * (r * r) + r + 1.0f;
-    const Mask k = whole(rounded);
-    const Mask half = k >> 1;  // -150 <= k <= 128 does not fit one factor
-    return p * power_of_two(half) * power_of_two(k - half);
+    return p * (r * r) + r + 1.0f;
+}
+
+inline Vec exp(Vec x) {
+    const Vec low = broadcast(-104.0f), high = broadcast(89.0f);  // beyond: 0 and infinity
+    x = x < low ? low : x;
+    x = x > high ? high : x;
+    const Parts parts = parts_of(x);
+    const Mask half = parts.n >> 1;  // -150 <= n <= 128 does not fit one factor
+    return exp_of_rest(parts.r) * power_of_two(half) * power_of_two(parts.n - half);
+}
+
+// e^x for x <= 0 with less work: 0 where that is below the smallest normal number.
+inline Vec exp_of_negative(Vec x) {
+    const Parts parts = parts_of(x);
+    return x < -87.0f ? Vec{} : exp_of_rest(parts.r) * power_of_two(parts.n);
 }
 
 // e^x - 1 for x <= 80: 2^n (e^r - 1) + (2^n - 1), exact near 0 where n is 0.
 inline Vec expm1(Vec x) {
     x = x < -20.0f ? Vec{} - 20.0f : x;  // -1, rounded
-    const Vec rounded = x * 1.44269504088896341f + MAGIC, n = rounded - MAGIC;
-    const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    const Parts parts = parts_of(x);
+    const Vec r = parts.r;
     Vec p = r * (1.0f / 40320) + 1.0f / 5040;
     p = p * r + 1.0f / 720;
     p = p * r + 1.0f / 120;
@@ -44,7 +61,7 @@ inline Vec expm1(Vec x) {
     p = p * r + 1.0f / 6;
     p = p * r + 0.5f;
     p = p * (r * r) + r;
-    const Vec scale = power_of_two(whole(rounded));
+    const Vec scale = power_of_two(parts.n);
     return scale * p + (scale - 1.0f);
 }
 

@@ -3,6 +3,7 @@
 //     filters to points; for every group of tiles: images to points, a product for every point, points to outputs
 #include "winograd.h"
 
+#include "activate.h"
 #include "buffers.h"
 #include "pool.h"
 #include "winograd_filters.h"
@@ -267,7 +268,8 @@ void convolve(const Conv& conv, int64_t tile, const float* x, const Filters& fil
 
 void conv2d_winograd(const Conv& conv, int64_t tile, const float* x, const float* w, const float* b, float* out,
                      Activation act) {
-    winograd::convolve(conv, tile, x, {w, conv.f, conv.c, false}, b, out, act);
+    winograd::convolve(conv, tile, x, {w, conv.f, conv.c, false}, b, out, in_registers(act));
+    activate(in_cache(act), conv.n * conv.f * conv.oh * conv.ow, out);
 }
 
 namespace {
