@@ -83,7 +83,7 @@ def _run_fused(fused: Any, arguments: Any, layers: list[Module], x: Any) -> Any:
     first = layers[0]
     call = partial(first._through, fused) if isinstance(first, (BatchNorm1d, BatchNorm2d)) else fused
     try:
-        return first._run(call, (x, *arrays), options)
+        return first._run(call, (x, *arrays), options, layers)
     except Exception:  # noqa: BLE001 (one after the other, the layer at fault says what is wrong)
         for layer in layers:
             x = layer(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -72,9 +72,9 @@ class Module:
         """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
         return tg.scope.call(_Place(self, tg.current_scope()), self.forward, args, kwargs)
 
-    def _run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run something else than `forward` as this module."""
-        return tg.scope.call(_Place(self, tg.current_scope()), function, args, kwargs)
+    def _run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layers: Sequence[Module]) -> Any:
+        """Run an operation that stands for `layers`, of which this is the first."""
+        return tg.scope.call(_Place(self, tg.current_scope(), layers), function, args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
@@ -248,32 +248,45 @@ def _values(value: Any) -> Any:
 class _Place:
     """A module that runs, as graphs and errors call it: "features.2 (Conv2d)" below the outermost running module.
 
-    Graphs keep it, and through it the module; a module keeps no graph, so there is no reference cycle. The path is
-    looked up when somebody asks, because calls are many and questions few.
+    Graphs keep it, and through it the module; a module keeps no graph, so there is no reference cycle. Paths are looked
+    up when somebody asks, because calls are many and questions few.
     """
 
-    __slots__ = ("module", "outer")
+    __slots__ = ("layers", "module", "outer")
 
-    def __init__(self, module: Module, outer: object) -> None:
+    def __init__(self, module: Module, outer: object, layers: Sequence[Module] = ()) -> None:
         self.module = module
         self.outer = outer  # the place of the module that called this one, or what was there before all modules
+        self.layers = layers  # all that run as one operation, if there are several
 
     def __str__(self) -> str:
-        kind = type(self.module).__name__
-        for path, module in self._root().named_modules():
-            if module is self.module:
-                return f"{path} ({kind})" if path else kind
-        return kind
+        return self.label({})
 
-    def path_of(self, tensor: Any) -> str | None:
+    def label(self, known: dict[Any, Any]) -> str:
+        """Path and class; `known` keeps the paths of whole models from one question to the next."""
+        path, kind = self._paths(known).get(id(self.module)), type(self.module).__name__
+        return f"{path} ({kind})" if path else kind
+
+    def path_of(self, tensor: Any, known: dict[Any, Any]) -> str | None:
         """The name of a parameter in the outermost running module, None if it is not one of its."""
-        return next((path for path, parameter in self._root().named_parameters() if parameter is tensor), None)
+        path: str | None = self._paths(known).get(id(tensor))
+        return path
 
-    def _root(self) -> Module:
+    @property
+    def steps(self) -> list[_Place]:
+        """The places of the layers that run as one operation."""
+        return [_Place(layer, self.outer) for layer in self.layers]
+
+    def _paths(self, known: dict[Any, Any]) -> dict[int, str]:
+        """The paths of everything in the outermost running module, by identity."""
         place = self
         while isinstance(place.outer, _Place):
             place = place.outer
-        return place.module
+        root = place.module
+        if id(root) not in known:
+            known[id(root)] = {id(part): path for path, part in (*root.named_modules(), *root.named_parameters())}
+        found: dict[int, str] = known[id(root)]
+        return found
 
 
 def layer_error(kind: type[Exception], text: str) -> Exception:

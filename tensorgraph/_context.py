@@ -150,6 +150,12 @@ def current_scope() -> Any:
     return current().scope
 
 
+def label_of(place: Any, known: dict[Any, Any]) -> str:
+    """The text of a scope's label; `known` keeps what one look-up finds for the next, among very many labels."""
+    label = getattr(place, "label", None)
+    return label(known) if label is not None and not isinstance(place, str) else str(place)
+
+
 class Source(NamedTuple):
     """A line of the user's program."""
 

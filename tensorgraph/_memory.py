@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tensorgraph._context import label_of
 from tensorgraph._tape import Array, Leaf, Node, topological_order
 
 
@@ -62,6 +63,7 @@ class Memory:
 def held(root: Node) -> tuple[Held, ...]:
     """What the nodes behind `root` hold, each piece of memory once, under the first that held it."""
     layers: dict[int, str | None] = {id(None): None}  # the text of a layer's label is asked for once
+    known: dict[Any, Any] = {}
     seen: set[int] = set()
     found = []
     for node in reversed(topological_order([root])):
@@ -70,7 +72,7 @@ def held(root: Node) -> tuple[Held, ...]:
             if id(owner) not in seen:
                 seen.add(id(owner))
                 if id(node.scope) not in layers:
-                    layers[id(node.scope)] = str(node.scope)
+                    layers[id(node.scope)] = label_of(node.scope, known)
                 found.append(Held(what, node.op, layers[id(node.scope)], owner.nbytes))
     return tuple(found)
 

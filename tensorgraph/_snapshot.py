@@ -17,7 +17,7 @@ import numpy as np
 
 from tensorgraph import hooks
 from tensorgraph._backward import walk
-from tensorgraph._context import Source, current, enable_grad, scope, user_line
+from tensorgraph._context import Source, current, enable_grad, label_of, scope, user_line
 from tensorgraph._primitive import Primitive
 from tensorgraph._tape import Array, Call, Leaf, Node, named, topological_order
 from tensorgraph.errors import GradError
@@ -280,6 +280,7 @@ class _Labels:
     """What nodes are called: layers and paths are looked up once for each place, not for each node."""
 
     def __init__(self, tape: _Tape) -> None:
+        self._known: dict[Any, Any] = {}
         self._layers: dict[int, tuple[str, ...]] = {id(None): ()}  # by identity: a label can be any object
         self._constants = {key: name for (key, name), array in list(named.items()) if key == id(array)}
         self._paths: dict[Node, str] = {}  # of the parameters of modules
@@ -287,7 +288,11 @@ class _Labels:
         for node in tape.order:
             if isinstance(node, Node) and (path_of := getattr(node.scope, "path_of", None)) is not None:
                 for _, given in tape.arguments(node):
-                    if isinstance(given, Leaf) and given not in self._paths and (path := path_of(given.tensor())):
+                    if (
+                        isinstance(given, Leaf)
+                        and given not in self._paths
+                        and (path := path_of(given.tensor(), self._known))
+                    ):
                         self._paths[given] = path
                         self._places[given] = node.scope
 
@@ -297,7 +302,7 @@ class _Labels:
 
     def layers(self, place: Any) -> tuple[str, ...]:
         if id(place) not in self._layers:
-            self._layers[id(place)] = (*self.layers(getattr(place, "outer", None)), str(place))
+            self._layers[id(place)] = (*self.layers(getattr(place, "outer", None)), label_of(place, self._known))
         return self._layers[id(place)]
 
     def op(self, node: Node) -> str:

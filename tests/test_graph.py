@@ -135,7 +135,7 @@ def test_a_fused_operation_is_opened_into_its_gates_with_the_same_numbers():
     assert net(x).sum()._node.parents[0].parents[0].parents[0].op == "conv2d_relu_max_pool2d"
     assert ops(fused) == ops(plain)
     for one, other in zip(fused.nodes, plain.nodes, strict=True):
-        assert (one.name, one.inputs, one.options) == (other.name, other.inputs, other.options)
+        assert (one.name, one.scope, one.layers, one.inputs) == (other.name, other.scope, other.layers, other.inputs)
         np.testing.assert_allclose(one.value, other.value, rtol=1e-5, atol=1e-6)
         if other.grad is not None:
             np.testing.assert_allclose(one.grad, other.grad, rtol=1e-5, atol=1e-6)
@@ -211,6 +211,19 @@ def test_a_long_chain_needs_no_recursion():
     finally:
         sys.setrecursionlimit(limit)
     assert (len(graph), graph.nodes[0].grad, graph.output.value) == (40_001, 1, 20_001)
+
+
+def test_many_layers_are_looked_up_once():
+    class Counted(nn.Sequential):
+        walks = 0
+
+        def named_modules(self):
+            Counted.walks += 1
+            return super().named_modules()
+
+    net = Counted(*(nn.Linear(2, 2) for _ in range(50)))
+    assert tg.graph(net(tg.ones(1, 2))).output.scope == "49 (Linear)"
+    assert Counted.walks < 5  # not once a layer, which for thousands of them took minutes
 
 
 # --- mistakes --------------------------------------------------------------------------------------------------------
