@@ -1,0 +1,111 @@
+"""How values and gradients are written: small arrays in full with aligned digits, large ones as statistics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SMALL = 16  # elements of an array that is written in full
+_WIDE = 8  # elements of one of its rows
+_TALL = 8  # rows
+_DIGITS = 4  # significant ones of the largest element of an array
+
+
+def number(x: Any) -> str:
+    """One number in six digits: 1.0, 0.731059, -2.5e-07, nan."""
+    x = x.item() if isinstance(x, np.generic) else x
+    if not isinstance(x, float):
+        return str(x)
+    text = f"{x + 0.0:.6g}"  # + 0.0: no minus zero
+    return text if set(text) & set(".en") else text + ".0"
+
+
+def brief(x: float) -> str:
+    """One number in three digits, for statistics."""
+    text = f"{x + 0.0:.3g}"
+    return text.replace("e-0", "e-").replace("e+0", "e")
+
+
+def shape(array: Array) -> str:
+    """6×1×5×5."""
+    return "×".join(map(str, array.shape)) or "scalar"
+
+
+def is_small(array: Array) -> bool:
+    """Whether it is written in full."""
+    if array.ndim == 0:
+        return True
+    if not 0 < array.size <= SMALL:
+        return False
+    columns = array.shape[-1]
+    return columns <= _WIDE and array.size // columns <= _TALL
+
+
+def lines(array: Array) -> list[str]:
+    """What is written about an array, in lines of a font with equal widths."""
+    if array.ndim == 0:
+        return [number(array[()])]
+    return rows(array) if is_small(array) else statistics(array)
+
+
+def rows(array: Array) -> list[str]:
+    """A small array, a line for each of its rows; the digits stand below each other."""
+    flat = [x.item() for x in array.ravel()]
+    cells = _aligned(flat) if array.dtype.kind == "f" else [str(x) for x in flat]
+    width = max(map(len, cells))
+    cells = [cell.rjust(width) for cell in cells]
+    columns = array.shape[-1]
+    return ["[" + " ".join(cells[i : i + columns]) + "]" for i in range(0, len(cells), columns)]
+
+
+def _aligned(numbers: list[float]) -> list[str]:
+    """The same number of decimals for all, so many as the largest needs, without zeros that all of them end with."""
+    finite = [x for x in numbers if np.isfinite(x)]
+    largest = max(map(abs, finite), default=0.0)
+    if largest and not 1e-4 <= largest < 1e6:
+        return [f"{x + 0.0:.{_DIGITS - 1}e}" for x in numbers]
+    before = math.floor(math.log10(largest)) if largest else 0  # digits before the point, less one
+    decimals = max(1, _DIGITS - max(0, before) if before >= -1 else _DIGITS - 1 - before)
+    texts = [f"{round(x, decimals) + 0.0:.{decimals}f}" for x in numbers]
+    ended = [text for text, x in zip(texts, numbers, strict=True) if np.isfinite(x)]
+    spare = min((len(text) - len(text.rstrip("0")) for text in ended), default=0)
+    spare = min(spare, decimals - 1)
+    return [text[: len(text) - spare] if text in ended and spare else text for text in texts]
+
+
+def statistics(array: Array) -> list[str]:
+    """A large array: its extremes, mean and norm, and how many elements are not finite."""
+    facts = _facts(array)
+    if len(facts) < 4:
+        return [text for _, text in facts]
+    *faults, low, middle, high, norm = [f"{name:4} {text:>9}" if name else text for name, text in facts]
+    return [*faults, f"{low}  {high}", f"{middle}  {norm}"]
+
+
+def in_line(array: Array) -> str:
+    """What is written about an array in one line."""
+    if array.ndim and not is_small(array):
+        return " ".join([shape(array), *(f"{name} {text}".strip() for name, text in _facts(array))])
+    return " ".join(lines(array))
+
+
+def _facts(array: Array) -> list[tuple[str, str]]:
+    """(name, number) of the statistics; those of an array that has none are a word without a name."""
+    if not array.size:
+        return [("", "empty")]
+    if array.dtype.kind not in "fiub":
+        return [("", str(array.dtype))]
+    numbers = array.astype(np.float64).ravel()
+    finite = numbers[np.isfinite(numbers)]
+    nans = int(np.isnan(numbers).sum())
+    counts = {"nan": nans, "inf": len(numbers) - len(finite) - nans}
+    faults = [("", f"{count:,} {what}") for what, count in counts.items() if count]
+    if not len(finite):
+        return faults
+    with np.errstate(over="ignore"):
+        found = {"min": finite.min(), "mean": finite.mean(), "max": finite.max(), "norm": np.sqrt(finite @ finite)}
+    return [*faults, *((name, brief(float(x))) for name, x in found.items())]
