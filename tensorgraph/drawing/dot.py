@@ -10,7 +10,6 @@ from tensorgraph.drawing import labels
 from tensorgraph.drawing.folding import Box, Edge, Picture, fold
 from tensorgraph.drawing.markup import GREEN, GREY, RED, cell, escaped, font, quoted, row, stacked, table
 from tensorgraph.drawing.numbers import is_small, lines
-from tensorgraph.drawing.places import common
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -36,14 +35,16 @@ _HIDDEN = 'shape=box, style="dashed,filled", fillcolor="#F4F4F4"'
 _WIDEST = 1100  # points of a picture that goes across the page; a longer one goes down it
 
 
-def dot(nodes: tuple[GraphNode, ...], view: View) -> str:
-    """The DOT text of a graph."""
+def dot(nodes: tuple[GraphNode, ...], view: View, page: str = "") -> str:
+    """The DOT text of a graph; `page` is an attribute for the paper."""
     picture = fold(nodes, view)
     across = _width(picture, view) <= _WIDEST
-    return "\n".join(["digraph tensorgraph {", *(f"  {line}" for line in _lines(picture, view, across)), "}", ""])
+    return "\n".join(["digraph tensorgraph {", *(f"  {line}" for line in _lines(picture, view, across, page)), "}", ""])
 
 
-def _lines(picture: Picture, view: View, across: bool) -> Iterator[str]:
+def _lines(picture: Picture, view: View, across: bool, page: str) -> Iterator[str]:
+    if page:
+        yield f"graph [{page}]"
     gap = "nodesep=0.15, ranksep=0.12" if across else "nodesep=0.2, ranksep=0.14"
     yield f'graph [rankdir={"LR" if across else "TB"}, {gap}, fontname="Helvetica", fontsize=11, bgcolor="#FFFFFF"]'
     yield 'node [fontname="Helvetica", fontsize=11, margin="0.05,0.03", height=0.3, width=0.3]'
@@ -102,41 +103,46 @@ def _framed(picture: Picture, view: View, across: bool) -> _Frames:
         if place is not None and counts[place] == 1 and box.node and box.node.gate:
             place, title = place.outer, place.title
         home[box] = place
-        frames.add([_box(box, title, view)], place)
-    for i, edge in enumerate(picture.edges):
-        frames.add(
-            _edge(f"v{i}", edge, view, across), common([home[edge.source], home[edge.target] if edge.target else None])
-        )
+        frames.add([_box(box, title, view, across)], place)
+    for i, edge in enumerate(picture.edges):  # what flows into a layer is shown in its frame, above its gates
+        label = labels.on_edge(edge, view, across)
+        if label is not None:
+            frames.add([f"v{i} [label=<{label}>, shape=plain]"], home[edge.target] if edge.target else None)
+        enters = edge.target is not None and home[edge.target] not in (None, home[edge.source])
+        # Outside of the frames: a frame takes in both ends of an edge that is written in it.
+        frames.add(_edge(edge, label and f"v{i}", across, enters), None)
     return frames
 
 
-def _box(box: Box, layer: str | None, view: View) -> str:
+def _box(box: Box, layer: str | None, view: View, across: bool) -> str:
     node = box.node
     if node is None:
         label = labels.in_layer(box, view) if box.layers else labels.in_hidden(box)
         return f"{box.key} [label=<{label}>, {_LAYER if box.layers else _HIDDEN}]"
     if node.gate is None:
-        look, label = _SHAPES[node.op], labels.in_leaf(node)
+        look, label = _SHAPES[node.op], labels.in_leaf(node, view)
     else:
         look = f'shape=ellipse, style=filled, fillcolor="{_TINTS[node.gate]}", margin="0.01,0.01"'
-        label = labels.in_gate(node, layer)
+        label = labels.in_gate(node, layer, across)
     return f"{box.key} [label=<{label}>, {look}, tooltip={quoted(labels.tooltip(node))}]"
 
 
 # --- values and gradients on the way ---------------------------------------------------------------------------------
 
 
-def _edge(key: str, edge: Edge, view: View, across: bool) -> Iterator[str]:
-    """An edge; what it carries is a node without an outline in its middle, for Graphviz puts labels to one side."""
-    label = labels.on_edge(edge, view, across)
+def _edge(edge: Edge, label: str | None, across: bool, enters: bool) -> Iterator[str]:
+    """An edge through its label, which is a node: Graphviz would put a label of an edge to one side of it.
+
+    One that enters a layer is longer: it comes from above the frame, not from beside it.
+    """
     source, target = edge.source.key, edge.target.key if edge.target else "end"
+    weight = 1 if edge.value and edge.value.gate is None else 6  # the way of the computation is straight
     if label is None:
-        yield f"{source} -> {target}"
-        return
-    entry, leave = ("w", "e") if across else ("n", "s")
-    yield f"{key} [label=<{label}>, shape=plain]"
-    yield f"{source} -> {key}:{entry} [dir=none, weight=2]"
-    yield f"{key}:{leave} -> {target} [weight=2]"
+        yield f"{source} -> {target} [weight={weight}]"
+    else:
+        entry, leave = ("w", "e") if across else ("n", "s")
+        yield f"{source} -> {label}:{entry} [dir=none, weight=2{', minlen=2' if enters else ''}]"
+        yield f"{label}:{leave} -> {target} [weight={weight}]"
 
 
 def _width(picture: Picture, view: View) -> float:
@@ -144,11 +150,11 @@ def _width(picture: Picture, view: View) -> float:
     wide = dict.fromkeys(picture.boxes, 0.0)
     for edge in picture.edges:
         if edge.target is not None:
-            label = 60.0
+            label = 40.0
             if edge.value is not None and view.values:
                 array = edge.value.value
-                label = 6.0 * max(map(len, lines(array))) if is_small(array) else 130.0
-            wide[edge.target] = max(wide[edge.target], wide[edge.source] + label + 80)
+                label = 7.0 * max(map(len, lines(array))) if is_small(array) else 130.0
+            wide[edge.target] = max(wide[edge.target], wide[edge.source] + label + 120)
     return max(wide.values())
 
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".html", ".txt")
 
 
+_PAPER = {".png": "dpi=144", ".pdf": 'size="7.7,11.2"'}  # twice as fine as print on a screen; one page of A4 at most
+
+
 def save(nodes: tuple[GraphNode, ...], path: str | os.PathLike[str], view: View) -> None:
     """Write the picture of a graph; an earlier file of that name is replaced whole, or not at all."""
     target = check(path)
@@ -64,4 +67,4 @@ def _content(nodes: tuple[GraphNode, ...], suffix: str, view: View) -> bytes:
         return dot(nodes, view).encode()
     from tensorgraph.drawing.render import render
 
-    return render(dot(nodes, view), suffix[1:])
+    return render(dot(nodes, view, _PAPER.get(suffix, "")), suffix[1:])

@@ -60,6 +60,8 @@ def symbol(node: GraphNode) -> str:
 
 def rule(node: GraphNode) -> str:
     """What the gate does to a gradient: one word, or for a function its local gradient."""
+    if node.op == "sub":
+        return "distributes +, −"
     if node.gate != "function":
         return RULES[node.gate or "wire"]
     formula = LOCAL.get(node.op, "f′(x)")

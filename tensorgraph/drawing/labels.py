@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from tensorgraph.drawing.markup import (
     stacked,
     table,
 )
-from tensorgraph.drawing.numbers import brief, is_small, lines, shape
+from tensorgraph.drawing.numbers import brief, is_small, lines, number, shape
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
 
 _BLANK = "&#160;"
 _LINE = f' COLOR="{GREY}"'
+_SIDE = 46  # points of the heat maps of one array
 _PARAMETERS = 3  # of a folded layer that are listed
-_OPERATIONS = 4  # kinds of operations of a folded layer that are counted one by one
+_OPERATIONS = 5  # kinds of operations of a folded layer that are counted one by one
+
+
+def is_number(node: GraphNode) -> bool:
+    """Whether it is a number of the program, which stands in its own box."""
+    return node.op == "constant" and not node.value.ndim
 
 
 # --- on an edge ------------------------------------------------------------------------------------------------------
@@ -46,21 +53,27 @@ def on_edge(edge: Edge, view: View, across: bool) -> str | None:
     if edge.value is None:
         return table([row([cell(font(f"{edge.count:,} values", colour=GREY))])])
     grad = edge.grad if view.grads else None
-    if not view.values and grad is None:
+    if (not view.values or is_number(edge.value)) and grad is None:
         return None
     above = lines(edge.value.value) if view.values else []
+    named = f"<B>{escaped(edge.value.name)}</B>" if edge.value.gate and edge.value.name is not None else ""
     below = lines(grad) if grad is not None else []
     if across:
-        rows = [row([cell(one)]) for one in _level(_value(edge.value, above), _grad(grad, below))]
+        text = _value(edge.value, above)
+        if above and named:
+            text[0] = f"{named} {text[0]}"
+        rows = [row([cell(one)]) for one in _level(text, _grad(grad, below))]
         return table(["<HR/>".join(rows)], attributes=_LINE)
     width = max(map(len, above + below))  # both sides are as wide as the wider one: the line is in the middle
     cells = []
     if above:
         text = _value(edge.value, [line.rjust(width) for line in above])
-        cells.append(cell(_below_maps(text, edge.value.value, thumbnails.VALUES)))
+        if named:
+            text.insert(0, named)
+        cells.append(cell(_beside_maps(text, edge.value.value, thumbnails.VALUES, "right")))
     if below:
         text = _grad(grad, [line.ljust(width) for line in below])
-        cells.append(cell(_below_maps(text, grad, thumbnails.GRADS)))
+        cells.append(cell(_beside_maps(text, grad, thumbnails.GRADS, "left")))
     return table([row(["<VR/>".join(cells)])], padding=2, attributes=_LINE)
 
 
@@ -72,19 +85,17 @@ def _level(above: list[str], below: list[str]) -> tuple[str, str]:
 
 
 def _value(node: GraphNode, lines: list[str]) -> list[str]:
-    """The lines of a value with its shape, and its name if it is an intermediate result that has one."""
-    text = [font(_spaced(line), colour=GREEN, face=MONO) for line in lines]
+    """The lines of a value with its shape."""
+    text = [font(_spaced(line), colour=GREEN, face=MONO, size=_size(node.value)) for line in lines]
     if text and _has_shape(node.value):
-        text.insert(0, font(shape(node.value), colour=GREY))
-    if text and node.gate is not None and node.name is not None:
-        text[0] = f"<B>{escaped(node.name)}</B> {text[0]}"
+        text.insert(0, font(shape(node.value), colour=GREY, size=9))
     return text
 
 
 def _grad(grad: Any, lines: list[str]) -> list[str]:
-    text = [font(f"<I>{_spaced(line)}</I>", colour=RED, face=MONO) for line in lines]
+    text = [font(f"<I>{_spaced(line)}</I>", colour=RED, face=MONO, size=_size(grad)) for line in lines]
     if text and _has_shape(grad):
-        text.insert(0, font("<I>gradient</I>", colour=RED))
+        text.insert(0, font("<I>gradient</I>", colour=RED, size=9))
     return text
 
 
@@ -93,38 +104,55 @@ def _has_shape(array: Any) -> bool:
     return array.ndim > 2 or not is_small(array)
 
 
+def _size(array: Any) -> float | None:
+    """Small print for arrays."""
+    return 9 if array.ndim else None
+
+
 def _spaced(line: str) -> str:
     """Spaces that keep their width."""
     return line.replace(" ", _BLANK)
 
 
-def _below_maps(text: list[str], array: Any, ends: Any) -> str:
-    """The text, below the heat maps of an array that has such."""
+def _beside_maps(text: list[str], array: Any, ends: Any, align: str) -> str:
+    """The text, beside the heat maps of an array that has such: one, or up to four in two rows."""
     shown = [] if is_small(array) else thumbnails.maps(array)
     if not shown:
-        return stacked(text)
-    size = 4 if len(shown) == 1 else 3
-    grids = [cell(heat_map(one, size)) for one in thumbnails.colours(shown, ends)]
-    return table([row([cell(table([row(grids)], padding=0, spacing=2))]), row([cell(stacked(text))])], padding=0)
+        return stacked(text, align)
+    grids = thumbnails.colours(shown, ends)
+    columns = 1 if len(grids) == 1 else 2
+    cells = [cell(heat_map(one, _SIDE // columns // max(len(one), len(one[0])))) for one in grids]
+    rows = [row(cells[i : i + columns]) for i in range(0, len(cells), columns)]
+    return table([row([cell(table(rows, spacing=1, padding=0)), cell(stacked(text, align))])], padding=2)
 
 
 # --- in a box --------------------------------------------------------------------------------------------------------
 
 
-def in_gate(node: GraphNode, layer: str | None) -> str:
-    """The symbol of a gate above its rule; `layer` if the gate is all of one."""
+def in_gate(node: GraphNode, layer: str | None, across: bool) -> str:
+    """The symbol of a gate and its rule; `layer` if the gate is all of one."""
     sign = gates.symbol(node)
-    text = [font(escaped(sign), size=20 if len(sign) < 3 else 12)]
-    for i, part in enumerate(gates.rule(node).split(" = ")):
-        text.append(font(escaped(part), size=9) if i == 0 else font(f"<I>= {escaped(part)}</I>", size=9, colour=RED))
+    name = font(escaped(sign), size=20 if len(sign) < 3 else 12)
+    rule, equals, local = gates.rule(node).partition(" = ")
+    text = [font(escaped(rule), size=9)]
+    if equals:
+        text.append(font(f"<I>= {escaped(local)}</I>", size=9, colour=RED))
+    if across or len(sign + rule) > 30:
+        text.insert(0, name)
+    else:  # few lines: a picture that goes down the page is long enough
+        text[0] = f"{name}{_BLANK * 2}{text[0]}"
     if layer:
         text.insert(0, font(escaped(layer), size=9, colour=GREY))
     return stacked(text)
 
 
-def in_leaf(node: GraphNode) -> str:
-    """The name of what went in, or what it is."""
-    return f"<B>{escaped(node.name)}</B>" if node.name is not None else font(node.op, colour=GREY)
+def in_leaf(node: GraphNode, view: View) -> str:
+    """The name of what went in, or what it is; of a number of the program its value."""
+    if node.name is not None:
+        return f"<B>{escaped(node.name)}</B>"
+    if is_number(node) and view.values:
+        return font(number(node.value[()]), colour=GREEN, face=MONO)
+    return font(node.op, colour=GREY)
 
 
 def in_layer(box: Box, view: View) -> str:
@@ -140,13 +168,13 @@ def in_layer(box: Box, view: View) -> str:
         only = gate_nodes[0]
         rows.append(cell(font(escaped(f"{gates.symbol(only)}: {gates.rule(only)}"), size=10)))
     else:
-        rows.append(cell(font(escaped(operations(gate_nodes)), size=10, colour=GREY)))
+        rows.append(cell(font(html.escape(operations(gate_nodes)), size=10, colour=GREY)))
     return table([row([one]) for one in [*rows, *_parameters(box, view)]])
 
 
 def in_hidden(box: Box) -> str:
     """What the budget hides."""
-    return stacked([f"<B>… {len(box.nodes):,} nodes hidden …</B>", font(escaped(operations(box.nodes)), size=10)])
+    return stacked([f"<B>… {len(box.nodes):,} nodes hidden …</B>", font(html.escape(operations(box.nodes)), size=10)])
 
 
 def operations(nodes: list[GraphNode]) -> str:
@@ -154,7 +182,7 @@ def operations(nodes: list[GraphNode]) -> str:
     counts = Counter(node.op for node in nodes if node.gate)
     named = [f"{count:,} {op}" if count > 1 else op for op, count in counts.most_common(_OPERATIONS)]
     more = len(counts) - len(named)
-    return ", ".join(named) + (f", {more} more kinds" if more > 0 else "")
+    return ", ".join(named) + (f" and {more} other kinds" if more else "")
 
 
 def _parameters(box: Box, view: View) -> list[str]:

@@ -10,24 +10,29 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SMALL = 16  # elements of an array that is written in full
-_WIDE = 8  # elements of one of its rows
-_TALL = 8  # rows
+_TALL = 8  # its rows
+_WIDE = 5  # elements of a vector that is written in one line
+_WIDTH = 3  # elements in a line of a longer one, which has at most _LONG
+_LONG = 10
 _DIGITS = 4  # significant ones of the largest element of an array
 
 
 def number(x: Any) -> str:
-    """One number in six digits: 1.0, 0.731059, -2.5e-07, nan."""
+    """One number in six digits, a whole one in all: 1.0, 0.731059, -2.5e-07, nan."""
     x = x.item() if isinstance(x, np.generic) else x
     if not isinstance(x, float):
         return str(x)
-    text = f"{x + 0.0:.6g}"  # + 0.0: no minus zero
+    exact = abs(x) < 1e15 and x == int(x)
+    text = f"{x + 0.0:.0f}" if exact else f"{x:.6g}"  # + 0.0: no minus zero
     return text if set(text) & set(".en") else text + ".0"
 
 
 def brief(x: float) -> str:
-    """One number in three digits, for statistics."""
+    """One number in three digits, for statistics: 0.0123, 12.3, 1.2e-5."""
     text = f"{x + 0.0:.3g}"
-    return text.replace("e-0", "e-").replace("e+0", "e")
+    if abs(x) < 1e-3 and x:
+        text = f"{x:.1e}"
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def shape(array: Array) -> str:
@@ -39,10 +44,14 @@ def is_small(array: Array) -> bool:
     """Whether it is written in full."""
     if array.ndim == 0:
         return True
-    if not 0 < array.size <= SMALL:
-        return False
-    columns = array.shape[-1]
-    return columns <= _WIDE and array.size // columns <= _TALL
+    if _is_row(array):
+        return 0 < array.size <= _LONG
+    return 0 < array.size <= SMALL and array.size // array.shape[-1] <= _TALL
+
+
+def _is_row(array: Array) -> bool:
+    """Whether it is a vector, perhaps with other axes of size 1 before it."""
+    return array.shape[-1] == array.size
 
 
 def lines(array: Array) -> list[str]:
@@ -58,6 +67,9 @@ def rows(array: Array) -> list[str]:
     cells = _aligned(flat) if array.dtype.kind == "f" else [str(x) for x in flat]
     width = max(map(len, cells))
     cells = [cell.rjust(width) for cell in cells]
+    if _is_row(array) and len(cells) > _WIDE:  # as NumPy breaks it
+        broken = [" ".join(cells[i : i + _WIDTH]) for i in range(0, len(cells), _WIDTH)]
+        return [f"{'[' if i == 0 else ' '}{line}" for i, line in enumerate(broken[:-1])] + [f" {broken[-1]}]"]
     columns = array.shape[-1]
     return ["[" + " ".join(cells[i : i + columns]) + "]" for i in range(0, len(cells), columns)]
 
@@ -79,18 +91,14 @@ def _aligned(numbers: list[float]) -> list[str]:
 
 def statistics(array: Array) -> list[str]:
     """A large array: its extremes, mean and norm, and how many elements are not finite."""
-    facts = _facts(array)
-    if len(facts) < 4:
-        return [text for _, text in facts]
-    *faults, low, middle, high, norm = [f"{name:4} {text:>9}" if name else text for name, text in facts]
-    return [*faults, f"{low}  {high}", f"{middle}  {norm}"]
+    return [f"{name:4} {text}" if name else text for name, text in _facts(array)]
 
 
 def in_line(array: Array) -> str:
     """What is written about an array in one line."""
     if array.ndim and not is_small(array):
         return " ".join([shape(array), *(f"{name} {text}".strip() for name, text in _facts(array))])
-    return " ".join(lines(array))
+    return " ".join(line.strip() for line in lines(array))
 
 
 def _facts(array: Array) -> list[tuple[str, str]]:

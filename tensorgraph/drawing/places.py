@@ -64,7 +64,7 @@ def places(nodes: tuple[GraphNode, ...]) -> list[Layer | None]:
                 fed |= _beyond(found[node.id], found[source.id])
     for node in reversed(nodes):
         if node.gate in (None, "copy"):
-            place = common([found[use] for use in uses[node.id]])
+            place = _common([found[use] for use in uses[node.id]])
             if nodes[_origin(nodes, node.id)].op == "input":
                 while place is not None and (node.name or place not in fed):
                     place = place.outer
@@ -88,7 +88,7 @@ def _around(layer: Layer | None) -> Iterator[Layer]:
         layer = layer.outer
 
 
-def common(layers: Iterable[Layer | None]) -> Layer | None:
+def _common(layers: Iterable[Layer | None]) -> Layer | None:
     """The innermost layer around all of these."""
     layers = iter(layers)
     common = next(layers, None)

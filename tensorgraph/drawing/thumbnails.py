@@ -12,7 +12,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_MAPS = 3  # of an array that holds more
+_MAPS = 4  # of an array that holds more
 _ONE = 14  # cells along an axis of a map that stands alone
 _MANY = 9  # of one that does not
 _LEVELS = 8  # shades of a colour
