@@ -157,11 +157,11 @@ class Graph:
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows; without Graphviz it shows the `repr`."""
-        from tensorgraph.drawing.render import GraphvizMissing, render
+        from tensorgraph.drawing.render import GraphvizMissingError, render
 
         try:
             return render(self.to_dot(), "svg").decode()
-        except GraphvizMissing:
+        except GraphvizMissingError:
             return None
 
     def _seen(self, options: dict[str, Any]) -> View:

@@ -17,6 +17,7 @@ from tensorgraph._tape import Traced
 # A module imports only from lines below its own, or from its own package where it is one.
 LAYERS = """
 nn
+__main__
 tensorgraph/__init__.py
 detect, extend, testing
 graph

@@ -99,9 +99,10 @@ def _framed(picture: Picture, view: View, across: bool) -> _Frames:
     frames = _Frames()
     home: dict[Box, Layer | None] = {}
     for box in picture.boxes:
-        place, title = box.place, None
+        place = box.place
+        title: str | None = None
         if place is not None and counts[place] == 1 and box.node and box.node.gate:
-            place, title = place.outer, place.title
+            title, place = place.title, place.outer
         home[box] = place
         frames.add([_box(box, title, view, across)], place)
     for i, edge in enumerate(picture.edges):  # what flows into a layer is shown in its frame, above its gates

@@ -14,8 +14,12 @@ sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 """
 
 
-class GraphvizMissing(RuntimeError):
-    """No Graphviz was found."""
+class GraphvizError(RuntimeError):
+    """Graphviz failed."""
+
+
+class GraphvizMissingError(GraphvizError):
+    """There is no Graphviz."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(
@@ -30,7 +34,7 @@ def render(dot: str, kind: str) -> bytes:
     if picture is None:
         picture = _by_pygraphviz(dot, kind)
     if picture is None:
-        raise GraphvizMissing(kind)
+        raise GraphvizMissingError(kind)
     return picture
 
 
@@ -44,6 +48,8 @@ def _by_program(dot: str, kind: str) -> bytes | None:
         return graphviz.pipe("dot", kind, dot.encode(), quiet=True)
     except graphviz.ExecutableNotFound:
         return None
+    except graphviz.CalledProcessError as error:
+        raise GraphvizError(f"drawing .{kind}: dot failed: {_last_line(error.stderr)}") from None
 
 
 def _by_pygraphviz(dot: str, kind: str) -> bytes | None:
@@ -53,6 +59,9 @@ def _by_pygraphviz(dot: str, kind: str) -> bytes | None:
     command = [sys.executable, "-c", _PYGRAPHVIZ, kind]
     done = subprocess.run(command, input=dot.encode(), capture_output=True, check=False)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise RuntimeError(f"drawing .{kind}: pygraphviz failed: {said[-1]}")
+        raise GraphvizError(f"drawing .{kind}: pygraphviz failed: {_last_line(done.stderr)}")
     return done.stdout
+
+
+def _last_line(said: bytes) -> str:
+    return (said.decode(errors="replace").strip().splitlines() or ["it gave no message"])[-1]
