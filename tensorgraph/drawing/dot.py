@@ -49,9 +49,10 @@ def _lines(picture: Picture, view: View, across: bool, page: str) -> Iterator[st
     yield f'graph [rankdir={"LR" if across else "TB"}, {gap}, fontname="Helvetica", fontsize=11, bgcolor="#FFFFFF"]'
     yield 'node [fontname="Helvetica", fontsize=11, margin="0.05,0.03", height=0.3, width=0.3]'
     yield f'edge [fontname="Helvetica", fontsize=10, arrowsize=0.6, color="{GREY}"]'
-    yield from _framed(picture, view, across).lines()
+    drawn = list(_framed(picture, view, across).lines())
+    yield from drawn
     yield f"end [label=<{font('output', colour=GREY)}>, shape=plain]"
-    yield from _legend(picture, view, across)
+    yield from _legend(picture, view, across, maps=any("BGCOLOR" in line for line in drawn))
 
 
 # --- boxes in their layers -------------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def _width(picture: Picture, view: View) -> float:
 # --- legend ----------------------------------------------------------------------------------------------------------
 
 
-def _legend(picture: Picture, view: View, across: bool) -> Iterator[str]:
+def _legend(picture: Picture, view: View, across: bool, maps: bool) -> Iterator[str]:
     """What the shapes and colours mean, for those that occur."""
     items = []
     kinds = {box.node.op for box in picture.boxes if box.node}
@@ -180,6 +181,8 @@ def _legend(picture: Picture, view: View, across: bool) -> Iterator[str]:
     if marks:
         rows = [row([marks[0]]), "<HR/>", row([marks[-1]])] if across else [row(["<VR/>".join(marks)])]
         items.append((table(rows if len(marks) > 1 else [row(marks)], padding=2), "shape=plain"))
+    if maps:
+        items.append((labels.scales(view), "shape=plain"))
     yield "subgraph cluster_legend {"
     yield f'  label=<{font("legend", colour=GREY, size=9)}>; labeljust=l; style=dotted; color="{GREY}"'
     for i, (label, look) in enumerate(items):

@@ -23,7 +23,7 @@ from tensorgraph.drawing.markup import (
     stacked,
     table,
 )
-from tensorgraph.drawing.numbers import brief, is_small, lines, number, shape
+from tensorgraph.drawing.numbers import brief, is_small, lines, norm, number, shape
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -200,18 +200,12 @@ def _parameters(box: Box, view: View) -> list[str]:
     for name, group in zip(names, groups, strict=True):
         text = escaped(name)
         if view.values:
-            text += "  " + font(f"norm {brief(_norm([node.value for node in group]))}", colour=GREEN)
+            text += "  " + font(f"norm {brief(norm(node.value for node in group))}", colour=GREEN)
         grads = [node.grad for node in group if node.grad is not None]
         if view.grads and grads:
-            text += "  " + font(f"<I>gradient {brief(_norm(grads))}</I>", colour=RED)
+            text += "  " + font(f"<I>gradient {brief(norm(grads))}</I>", colour=RED)
         rows.append(cell(font(text, size=10)))
     return rows
-
-
-def _norm(arrays: list[Any]) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        flat = [array.astype(np.float64).ravel() for array in arrays]
-        return float(np.sqrt(sum(float(one @ one) for one in flat)))
 
 
 # --- beside it -------------------------------------------------------------------------------------------------------
@@ -229,3 +223,15 @@ def tooltip(node: GraphNode) -> str:
     if node.source is not None:
         text.append(f"{clipped(node.source.file)}:{node.source.line}: {clipped(node.source.code)}")
     return "\n".join(text)
+
+
+def scales(view: View) -> str:
+    """The colours of heat maps, from the largest negative number over 0 to the largest positive one."""
+    steps = [np.linspace(-1, 1, 9)[None]]
+    rows = []
+    for wanted, ends in ((view.values, thumbnails.VALUES), (view.grads, thumbnails.GRADS)):
+        if wanted:
+            (strip,) = thumbnails.colours(steps, ends)
+            sides = [cell(font(text, size=9)) for text in ("−", "+")]
+            rows.append(row([sides[0], cell(heat_map(strip, 8)), sides[1]]))
+    return table(rows, spacing=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -107,13 +108,36 @@ def _facts(array: Array) -> list[tuple[str, str]]:
         return [("", "empty")]
     if array.dtype.kind not in "fiub":
         return [("", str(array.dtype))]
-    numbers = array.astype(np.float64).ravel()
-    finite = numbers[np.isfinite(numbers)]
-    nans = int(np.isnan(numbers).sum())
-    counts = {"nan": nans, "inf": len(numbers) - len(finite) - nans}
-    faults = [("", f"{count:,} {what}") for what, count in counts.items() if count]
-    if not len(finite):
-        return faults
-    with np.errstate(over="ignore"):
-        found = {"min": finite.min(), "mean": finite.mean(), "max": finite.max(), "norm": np.sqrt(finite @ finite)}
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):
+            finite, faults = array, []
+        else:
+            finite = array[np.isfinite(array)]
+            nans = int(np.isnan(array).sum())
+            counts = {"nan": nans, "inf": array.size - finite.size - nans}
+            faults = [("", f"{count:,} {what}") for what, count in counts.items() if count]
+        if not finite.size:
+            return faults
+        found = {
+            "min": finite.min(),
+            "mean": finite.mean(dtype=np.float64),
+            "max": finite.max(),
+            "norm": norm([finite]),
+        }
     return [*faults, *((name, brief(float(x))) for name, x in found.items())]
+
+
+def norm(arrays: Iterable[Array]) -> float:
+    """The square root of the sum of all squares."""
+    return math.sqrt(sum(_squares(array) for array in arrays))
+
+
+def _squares(array: Array) -> float:
+    """The sum of the squares; in the array's own type where that can hold it, for this is what takes time."""
+    flat = array.ravel()
+    with np.errstate(all="ignore"):
+        quick = float(np.vdot(flat, flat)) if flat.dtype.kind == "f" and flat.dtype.itemsize >= 4 else math.inf
+        if 1e-30 < quick < math.inf:
+            return quick
+        wide = flat.astype(np.float64)
+        return float(wide @ wide)
