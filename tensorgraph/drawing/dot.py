@@ -143,7 +143,7 @@ def _edge(edge: Edge, label: str | None, across: bool, enters: bool) -> Iterator
         yield f"{source} -> {target} [weight={weight}]"
     else:
         entry, leave = ("w", "e") if across else ("n", "s")
-        yield f"{source} -> {label}:{entry} [dir=none, weight=2{', minlen=2' if enters else ''}]"
+        yield f"{source} -> {label}:{entry} [dir=none, weight={weight}{', minlen=2' if enters else ''}]"
         yield f"{label}:{leave} -> {target} [weight={weight}]"
 
 

@@ -7,6 +7,7 @@ where that is not enough, what lies in the middle becomes one box that says how 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,40 +59,52 @@ class Picture:
 
     boxes: list[Box]
     edges: list[Edge]
-    total: int  # the nodes of the graph
 
 
 def fold(nodes: tuple[GraphNode, ...], view: View) -> Picture:
     """Decide what of a graph is shown."""
     where = places(nodes)
     opened = _opened(nodes, where, view.expand)
-    deepest = max((place.level + 1 for place in where if place), default=0)
-    if view.depth is None:
-        boxes = next(
-            (
-                few
-                for depth in range(deepest, -1, -1)
-                if len(few := _boxes(nodes, where, depth, opened)) <= view.max_nodes
-            ),
-            None,
-        ) or _boxes(nodes, where, 0, opened)
+    if view.depth is not None:
+        boxes = _joined(nodes, _boxes(nodes, where, view.depth, opened))
     else:
-        boxes = _boxes(nodes, where, view.depth, opened)
+        boxes = _fitting(nodes, where, opened, view.max_nodes)
     if len(boxes) > view.max_nodes:
         boxes = _hide_middle(boxes, view.max_nodes)
-    return Picture(boxes, _edges(nodes, boxes), len(nodes))
+    return Picture(boxes, _edges(nodes, boxes))
+
+
+def _fitting(nodes: tuple[GraphNode, ...], where: list[Layer | None], opened: set[Layer], most: int) -> list[Box]:
+    """Everything, if it fits; otherwise one of each row of equal layers, with as many levels open as fit."""
+    deepest = max((place.level + 1 for place in where if place), default=0)
+    boxes = _boxes(nodes, where, deepest, opened)
+    if len(boxes) <= most:
+        return boxes
+    closed = _more_of_the_same(nodes, where, deepest)
+    for depth in range(deepest, -1, -1):
+        boxes = _joined(nodes, _boxes(nodes, where, depth, opened, closed))
+        if len(boxes) <= most:
+            break
+    return boxes
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
 
-def _boxes(nodes: tuple[GraphNode, ...], where: list[Layer | None], depth: int, opened: set[Layer]) -> list[Box]:
-    """Open so many levels of layers; every layer below is one box."""
+def _boxes(
+    nodes: tuple[GraphNode, ...],
+    where: list[Layer | None],
+    depth: int,
+    opened: AbstractSet[Layer],
+    closed: AbstractSet[Layer] = frozenset(),
+) -> list[Box]:
+    """Open so many levels of layers, and those in `opened`; every other layer, and those in `closed`, is one box."""
     folded: dict[Layer, Box] = {}
     boxes = []
     for node in nodes:
         place = where[node.id]
-        layer = place and next((at for at in place.chain() if at.level >= depth and at not in opened), None)
+        chain = place.chain() if place else ()
+        layer = next((at for at in chain if (at.level >= depth or at in closed) and at not in opened), None)
         if layer is None:
             boxes.append(Box([node], place))
         elif layer in folded:
@@ -102,7 +115,7 @@ def _boxes(nodes: tuple[GraphNode, ...], where: list[Layer | None], depth: int, 
     for box in boxes:
         if box.layers and box.node:  # a layer of one gate is that gate
             box.place, box.layers = box.layers[0], ()
-    return _repeated(nodes, boxes)
+    return boxes
 
 
 def _opened(nodes: tuple[GraphNode, ...], where: list[Layer | None], names: Sequence[str]) -> set[Layer]:
@@ -134,11 +147,8 @@ def _opened(nodes: tuple[GraphNode, ...], where: list[Layer | None], names: Sequ
 # --- layers that repeat -----------------------------------------------------------------------------------------------
 
 
-def _repeated(nodes: tuple[GraphNode, ...], boxes: list[Box]) -> list[Box]:
-    """Join folded layers of the same structure of which each gives only to the next."""
-    folded = [box for box in boxes if box.layers]
-    if len(folded) < 2:
-        return boxes
+def _rows(nodes: tuple[GraphNode, ...], boxes: list[Box]) -> list[list[Box]]:
+    """Folded layers of the same structure, each of which gets all from the one before and gives only to the next."""
     owner = {node.id: box for box in boxes for node in box.nodes}
     gives: dict[Box, set[Box]] = {box: set() for box in boxes}
     takes: dict[Box, set[Box]] = {box: set() for box in boxes}
@@ -149,24 +159,43 @@ def _repeated(nodes: tuple[GraphNode, ...], boxes: list[Box]) -> list[Box]:
                 if source is not box:
                     gives[source].add(box)
                     takes[box].add(source)
-    into: dict[Box, Box] = {}  # a box -> the one that it becomes part of
-    forms = {box: _form(box) for box in folded}
-    for box in folded:
+    forms = {box: _form(box) for box in boxes if box.layers}
+    rows: dict[Box, list[Box]] = {}  # by their last box
+    for box, form in forms.items():
         before = next(iter(takes[box])) if len(takes[box]) == 1 else None
-        if before and before in forms and gives[before] == {box}:
-            same_kind = before.layers[-1].kind == box.layers[0].kind and before.place is box.place
-            if same_kind and forms[before] == forms[box]:
-                first = into.get(before, before)
-                first.nodes = sorted(first.nodes + box.nodes, key=lambda node: node.id)
-                first.layers += box.layers
-                into[box] = first
-    return [box for box in boxes if box not in into]
+        alike = before in forms and before.place is box.place and gives[before] == {box} and forms[before] == form
+        row = rows.pop(before, []) if alike and before else []
+        rows[box] = [*row, box]
+    return list(rows.values())
+
+
+def _joined(nodes: tuple[GraphNode, ...], boxes: list[Box]) -> list[Box]:
+    """One box for each row of equal ones."""
+    gone = set()
+    for first, *others in _rows(nodes, boxes):
+        for other in others:
+            first.nodes += other.nodes
+            first.layers += other.layers
+        first.nodes.sort(key=lambda node: node.id)
+        gone |= set(others)
+    return [box for box in boxes if box not in gone]
+
+
+def _more_of_the_same(nodes: tuple[GraphNode, ...], where: list[Layer | None], deepest: int) -> set[Layer]:
+    """Of each row of three or more equal layers, all but the first."""
+    found: set[Layer] = set()
+    for depth in range(deepest):
+        for row in _rows(nodes, _boxes(nodes, where, depth, set())):
+            if len(row) > 2:
+                found.update(layer for box in row[1:] for layer in box.layers)
+    return found
 
 
 def _form(box: Box) -> tuple[Any, ...]:
-    """The same for layers of the same structure: operations, shapes, options and what feeds what."""
+    """The same for layers of the same structure: their kind, and operations, shapes and what feeds what."""
     local = {node.id: i for i, node in enumerate(box.nodes)}
-    return tuple((node.op, node.shape, tuple(local.get(given) for given in node.inputs)) for node in box.nodes)
+    inside = ((node.op, node.shape, tuple(local.get(given) for given in node.inputs)) for node in box.nodes)
+    return box.layers[0].kind, *inside
 
 
 # --- the budget ------------------------------------------------------------------------------------------------------

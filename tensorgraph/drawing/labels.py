@@ -55,33 +55,34 @@ def on_edge(edge: Edge, view: View, across: bool) -> str | None:
     grad = edge.grad if view.grads else None
     if (not view.values or is_number(edge.value)) and grad is None:
         return None
-    above = lines(edge.value.value) if view.values else []
-    named = f"<B>{escaped(edge.value.name)}</B>" if edge.value.gate and edge.value.name is not None else ""
+    value = edge.value.value if view.values else None
+    above = lines(value) if value is not None else []
     below = lines(grad) if grad is not None else []
-    if across:
-        text = _value(edge.value, above)
-        if above and named:
-            text[0] = f"{named} {text[0]}"
-        rows = [row([cell(one)]) for one in _level(text, _grad(grad, below))]
-        return table(["<HR/>".join(rows)], attributes=_LINE)
-    width = max(map(len, above + below))  # both sides are as wide as the wider one: the line is in the middle
+    if not across:  # both sides as wide as the wider one: the line is in the middle
+        width = max(map(len, above + below))
+        above = [line.rjust(width) for line in above]
+        below = [line.ljust(width) for line in below]
+    values, grads = _value(edge.value, above), _grad(grad, below)
+    if values and edge.value.gate and edge.value.name is not None:
+        values = _named(values, edge.value.name, across)
+    if across:  # as many lines above as below, for the same reason
+        height = max(len(values), len(grads))
+        values = [*[_BLANK] * (height - len(values)), *values]
+        grads = [*grads, *[_BLANK] * (height - len(grads))]
+    side = "" if across else "right", "" if across else "left"
     cells = []
-    if above:
-        text = _value(edge.value, [line.rjust(width) for line in above])
-        if named:
-            text.insert(0, named)
-        cells.append(cell(_beside_maps(text, edge.value.value, thumbnails.VALUES, "right")))
-    if below:
-        text = _grad(grad, [line.ljust(width) for line in below])
-        cells.append(cell(_beside_maps(text, grad, thumbnails.GRADS, "left")))
-    return table([row(["<VR/>".join(cells)])], padding=2, attributes=_LINE)
+    if values:
+        cells.append(cell(_beside_maps(values, value, thumbnails.VALUES, side[0])))
+    if grads:
+        cells.append(cell(_beside_maps(grads, grad, thumbnails.GRADS, side[1])))
+    body = "<HR/>".join(row([one]) for one in cells) if across else row(["<VR/>".join(cells)])
+    return table([body], padding=1 if across else 2, attributes=_LINE)
 
 
-def _level(above: list[str], below: list[str]) -> tuple[str, str]:
-    """Both with the same number of lines."""
-    height = max(len(above), len(below))
-    blanks = [_BLANK] * height
-    return stacked([*blanks[len(above) :], *above]), stacked([*below, *blanks[len(below) :]])
+def _named(text: list[str], name: str, across: bool) -> list[str]:
+    """The lines of an intermediate result with its name."""
+    title = f"<B>{escaped(name)}</B>"
+    return [f"{title} {text[0]}", *text[1:]] if across else [title, *text]
 
 
 def _value(node: GraphNode, lines: list[str]) -> list[str]:
@@ -116,7 +117,7 @@ def _spaced(line: str) -> str:
 
 def _beside_maps(text: list[str], array: Any, ends: Any, align: str) -> str:
     """The text, beside the heat maps of an array that has such: one, or up to four in two rows."""
-    shown = [] if is_small(array) else thumbnails.maps(array)
+    shown = [] if array is None or is_small(array) else thumbnails.maps(array)
     if not shown:
         return stacked(text, align)
     grids = thumbnails.colours(shown, ends)

@@ -23,8 +23,8 @@ def clipped(text: str, longest: int = _LONGEST) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text in an HTML-like label."""
-    return html.escape(clipped(text))
+    """The text in an HTML-like label, which must not be empty."""
+    return html.escape(clipped(text)) or "&#160;"
 
 
 def quoted(text: str) -> str:

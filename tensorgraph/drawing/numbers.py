@@ -99,7 +99,7 @@ def in_line(array: Array) -> str:
     """What is written about an array in one line."""
     if array.ndim and not is_small(array):
         return " ".join([shape(array), *(f"{name} {text}".strip() for name, text in _facts(array))])
-    return " ".join(line.strip() for line in lines(array))
+    return " ".join(" ".join(lines(array)).split()).replace("[ ", "[")
 
 
 def _facts(array: Array) -> list[tuple[str, str]]:
