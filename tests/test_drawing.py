@@ -8,10 +8,10 @@ import re
 import time
 from pathlib import Path
 
+import drawn
 import numpy as np
 import pytest
 
-import networks
 import nn
 import tensorgraph as tg
 
@@ -52,7 +52,7 @@ def titles(dot):
 
 
 def test_the_neuron():
-    check_golden("neuron.dot", tg.draw(networks.neuron()).to_dot())
+    check_golden("neuron.dot", tg.draw(drawn.neuron()).to_dot())
 
 
 def toy_cnn():
@@ -92,7 +92,7 @@ def test_the_text_is_the_same_every_time():
 
 
 def test_every_value_and_every_gradient_of_the_neuron_is_there():
-    text = shown(tg.draw(networks.neuron()).to_dot())
+    text = shown(tg.draw(drawn.neuron()).to_dot())
     for number in (
         "-1.0",
         "-2.0",
@@ -112,7 +112,7 @@ def test_every_value_and_every_gradient_of_the_neuron_is_there():
 
 
 def test_values_and_gradients_can_be_left_out():
-    y = networks.neuron()
+    y = drawn.neuron()
     assert "0.731059" not in shown(tg.draw(y, values=False).to_dot())
     assert "-0.196612" in shown(tg.draw(y, values=False).to_dot())
     assert "-0.196612" not in shown(tg.draw(y, grads=False).to_dot())
@@ -198,7 +198,7 @@ def test_long_names_are_cut_in_the_middle():
 
 
 def resnet_loss(**sizes):
-    return nn.CrossEntropyLoss()(networks.ResNet(**sizes)(tg.ones(2, 3, 32, 32)), [0, 1])
+    return nn.CrossEntropyLoss()(drawn.ResNet(**sizes)(tg.ones(2, 3, 32, 32)), [0, 1])
 
 
 @pytest.fixture(scope="module")
@@ -352,11 +352,50 @@ def test_many_values_between_two_boxes_are_one_edge():
 
 
 def test_lenet_is_small_enough_to_be_shown_whole():
-    loss = nn.CrossEntropyLoss()(networks.lenet(rng(0))(tg.ones(1, 1, 28, 28)), [3])
+    loss = nn.CrossEntropyLoss()(drawn.lenet(rng(0))(tg.ones(1, 1, 28, 28)), [3])
     dot = tg.draw(loss).to_dot()
     assert len(boxes(dot)) == len(tg.graph(loss))
     assert dot.count("BGCOLOR") > 1000
     assert len(dot) < 500_000
+
+
+# --- what went wrong -------------------------------------------------------------------------------------------------
+
+
+def failed(call, *watch):
+    with pytest.raises(Exception) as caught:  # noqa: PT011, PT012 (the tests of the errors look at them)
+        for context in watch:
+            context.__enter__()
+        try:
+            call()
+        finally:
+            for context in watch:
+                context.__exit__(None, None, None)
+    return caught.value.graph
+
+
+def test_a_failing_call_is_drawn_with_the_shapes_that_went_in():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(5, 2))
+    for options in ({}, {"depth": 0}, {"max_nodes": 2}):
+        graph = failed(lambda: net(tg.ones(2, 3)))
+        dot = graph.to_dot(**options)
+        (line,) = (line for line in dot.splitlines() if "shape=octagon" in line)
+        assert "linear failed" in line
+        assert "x of shape (2, 4) does not fit" in shown(line)
+        assert "end [" not in dot
+        assert "failed: 2 (Linear): x of shape (2, 4) does not fit" in graph.to_text(**options)
+    text = shown(failed(lambda: net(tg.ones(2, 3))).to_dot())
+    for shape in ("2×4", "2×5"):
+        assert shape in text
+    assert "gradient" not in text
+
+
+def test_what_makes_a_nan_is_drawn():
+    y = leaf([-1.0, 2.0])
+    with np.errstate(all="ignore"):
+        dot = failed(lambda: tg.log(y).sum(), tg.detect_nan()).to_dot()
+    assert "log failed" in dot
+    assert "nan" in shown(dot)
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
@@ -374,18 +413,18 @@ def test_lenet_is_small_enough_to_be_shown_whole():
 )
 def test_wrong_options(options, error, message):
     with pytest.raises(error, match=message):
-        tg.draw(networks.neuron(), **options)
+        tg.draw(drawn.neuron(), **options)
     with pytest.raises(error, match=message):
-        tg.graph(networks.neuron()).to_dot(**options)
+        tg.graph(drawn.neuron()).to_dot(**options)
 
 
 def test_unknown_options():
     with pytest.raises(TypeError, match="draw: no option is called 'colour'; the options are values, grads, depth, "):
-        tg.graph(networks.neuron()).to_text(colour="blue")
+        tg.graph(drawn.neuron()).to_text(colour="blue")
 
 
 def test_a_drawn_graph_keeps_its_options():
-    graph = tg.draw(networks.neuron(), values=False)
+    graph = tg.draw(drawn.neuron(), values=False)
     assert "0.731059" not in graph.to_dot()
     assert "0.731059" in graph.to_dot(values=True)
     assert "0.731059" not in graph.to_text()
@@ -399,7 +438,7 @@ def test_what_cannot_be_drawn():
 
 
 def test_drawing_changes_nothing():
-    y = networks.neuron()
+    y = drawn.neuron()
     tg.draw(y).to_dot()
     y.backward()
     with pytest.raises(tg.GradError, match="freed"):

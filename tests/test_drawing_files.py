@@ -10,10 +10,10 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import drawn
 import numpy as np
 import pytest
 
-import networks
 import nn
 import tensorgraph as tg
 from tensorgraph.drawing import dot as dot_module
@@ -55,7 +55,7 @@ def no_graphviz(monkeypatch, no_program):
 )
 def test_formats(tmp_path, suffix, start):
     path = tmp_path / f"picture{suffix}"
-    graph = tg.draw(networks.neuron(), path)
+    graph = tg.draw(drawn.neuron(), path)
     assert isinstance(graph, tg.Graph)
     assert path.read_bytes().startswith(start)
     assert os.listdir(tmp_path) == [path.name]
@@ -67,7 +67,7 @@ def svg_texts(svg):
 
 @needs_graphviz
 def test_an_svg_is_xml_and_shows_the_numbers():
-    texts = svg_texts(tg.draw(networks.neuron())._repr_svg_())
+    texts = svg_texts(tg.draw(drawn.neuron())._repr_svg_())
     for text in ("0.731059", "-0.393224", "swaps", "w2", "parameter"):
         assert text in texts
 
@@ -94,7 +94,7 @@ def test_any_name_is_text_in_the_picture(name):
 @needs_graphviz
 @pytest.mark.parametrize("options", [{}, {"values": False}, {"grads": False}, {"values": False, "grads": False}])
 def test_networks_are_drawn(options):
-    loss = nn.CrossEntropyLoss()(networks.ResNet(width=2, classes=3)(tg.ones(2, 3, 32, 32)), [0, 1])
+    loss = nn.CrossEntropyLoss()(drawn.ResNet(width=2, classes=3)(tg.ones(2, 3, 32, 32)), [0, 1])
     assert "layer1 (Sequential)" in svg_texts(tg.draw(loss, **options)._repr_svg_())
     assert "ResNet" in svg_texts(tg.draw(loss, depth=1, max_nodes=7, **options)._repr_svg_())
 
@@ -127,13 +127,13 @@ def test_a_program_that_fails_says_why(tmp_path, monkeypatch):
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(GraphvizError, match=r"drawing \.svg: dot failed: Error: syntax error in line 1"):
-        tg.draw(networks.neuron(), tmp_path / "x.svg")
+        tg.draw(drawn.neuron(), tmp_path / "x.svg")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="needs pygraphviz")
 @pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
 def test_the_graphviz_of_pygraphviz_needs_no_path(no_program, kind):
-    assert len(render(tg.draw(networks.neuron()).to_dot(), kind)) > 1000
+    assert len(render(tg.draw(drawn.neuron()).to_dot(), kind)) > 1000
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="needs pygraphviz")
@@ -148,7 +148,7 @@ def test_text_that_is_no_graph(no_program):
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
 def test_without_graphviz_the_message_says_what_to_install(no_graphviz, tmp_path, suffix):
     with pytest.raises(GraphvizMissingError) as error:
-        tg.draw(networks.neuron(), tmp_path / f"x{suffix}")
+        tg.draw(drawn.neuron(), tmp_path / f"x{suffix}")
     assert str(error.value) == (
         f"drawing {suffix} needs Graphviz: install its program dot (https://graphviz.org/download), or "
         '`pip install "pygraphviz>=2.0"`, which brings it along; .dot, .txt and .html need nothing'
@@ -157,7 +157,7 @@ def test_without_graphviz_the_message_says_what_to_install(no_graphviz, tmp_path
 
 
 def test_text_needs_no_graphviz(no_graphviz, tmp_path):
-    graph = tg.draw(networks.neuron(), tmp_path / "x.dot")
+    graph = tg.draw(drawn.neuron(), tmp_path / "x.dot")
     assert (tmp_path / "x.dot").read_text(encoding="utf-8") == graph.to_dot()
     graph.save(tmp_path / "x.txt")
     assert (tmp_path / "x.txt").read_text(encoding="utf-8") == graph.to_text() + "\n"
@@ -170,23 +170,23 @@ def test_text_needs_no_graphviz(no_graphviz, tmp_path):
 @pytest.mark.parametrize("name", ["x", "x.jpg", "x.", ".svg", "x.svg.gz"])
 def test_other_suffixes(tmp_path, name):
     with pytest.raises(ValueError, match=r"the name must end with one of \.svg \.png \.pdf \.dot \.html \.txt"):
-        tg.draw(networks.neuron(), tmp_path / name)
+        tg.draw(drawn.neuron(), tmp_path / name)
 
 
 def test_paths_that_cannot_be_written(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"draw: cannot write '.*x\.dot': there is no folder .*missing"):
-        tg.draw(networks.neuron(), tmp_path / "missing" / "x.dot")
+        tg.draw(drawn.neuron(), tmp_path / "missing" / "x.dot")
     with pytest.raises(TypeError, match="draw: path must name a file, got int"):
-        tg.draw(networks.neuron(), 3)
+        tg.draw(drawn.neuron(), 3)
     (tmp_path / "folder.dot").mkdir()
     with pytest.raises(OSError, match=r"folder\.dot"):
-        tg.draw(networks.neuron(), tmp_path / "folder.dot")
+        tg.draw(drawn.neuron(), tmp_path / "folder.dot")
     assert os.listdir(tmp_path) == ["folder.dot"]
 
 
 def test_a_picture_that_fails_leaves_the_earlier_file(tmp_path, monkeypatch):
     path = tmp_path / "x.dot"
-    graph = tg.draw(networks.neuron(), path)
+    graph = tg.draw(drawn.neuron(), path)
     before = path.read_bytes()
     monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
@@ -196,7 +196,7 @@ def test_a_picture_that_fails_leaves_the_earlier_file(tmp_path, monkeypatch):
 
 
 def test_options_of_save(tmp_path):
-    graph = tg.draw(networks.neuron())
+    graph = tg.draw(drawn.neuron())
     graph.save(str(tmp_path / "x.dot"), grads=False)
     assert (tmp_path / "x.dot").read_text(encoding="utf-8") == graph.to_dot(grads=False)
     assert dot_module.dot(graph.nodes, graph._seen({})) == graph.to_dot()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tensorgraph.drawing import labels
 from tensorgraph.drawing.folding import Box, Edge, Picture, fold
-from tensorgraph.drawing.markup import GREEN, GREY, RED, cell, escaped, font, quoted, row, stacked, table
+from tensorgraph.drawing.markup import ALARM, GREEN, GREY, RED, cell, escaped, font, quoted, row, stacked, table
 from tensorgraph.drawing.numbers import is_small, lines
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _SHAPES = {
 }
 _LAYER = 'shape=box3d, style=filled, fillcolor="#F4F4F4", margin="0.12,0.06"'
 _HIDDEN = 'shape=box, style="dashed,filled", fillcolor="#F4F4F4"'
+_FAILED = f'shape=octagon, style=filled, penwidth=3, color="{ALARM}", fillcolor="#FFF0F0", margin="0.02,0.02"'
 _WIDEST = 1100  # points of a picture that goes across the page; a longer one goes down it
 
 
@@ -51,8 +52,9 @@ def _lines(picture: Picture, view: View, across: bool, page: str) -> Iterator[st
     yield f'edge [fontname="Helvetica", fontsize=10, arrowsize=0.6, color="{GREY}"]'
     drawn = list(_framed(picture, view, across).lines())
     yield from drawn
-    yield f"end [label=<{font('output', colour=GREY)}>, shape=plain]"
-    yield from _legend(picture, view, across, maps=any("BGCOLOR" in line for line in drawn))
+    if any(edge.target is None for edge in picture.edges):
+        yield f"end [label=<{font('output', colour=GREY)}>, shape=plain]"
+    yield from _legend(picture, view, across, "".join(drawn))
 
 
 # --- boxes in their layers -------------------------------------------------------------------------------------------
@@ -121,7 +123,9 @@ def _box(box: Box, layer: str | None, view: View, across: bool) -> str:
     if node is None:
         label = labels.in_layer(box, view) if box.layers else labels.in_hidden(box)
         return f"{box.key} [label=<{label}>, {_LAYER if box.layers else _HIDDEN}]"
-    if node.gate is None:
+    if node.error is not None:
+        look, label = _FAILED, labels.in_error(node)
+    elif node.gate is None:
         look, label = _SHAPES[node.op], labels.in_leaf(node, view)
     else:
         look = f'shape=ellipse, style=filled, fillcolor="{_TINTS[node.gate]}", margin="0.01,0.01"'
@@ -153,8 +157,8 @@ def _width(picture: Picture, view: View) -> float:
     for edge in picture.edges:
         if edge.target is not None:
             label = 40.0
-            if edge.value is not None and view.values:
-                array = edge.value.value
+            array = edge.value.value if edge.value is not None and view.values else None
+            if array is not None:
                 label = 7.0 * max(map(len, lines(array))) if is_small(array) else 130.0
             wide[edge.target] = max(wide[edge.target], wide[edge.source] + label + 120)
     return max(wide.values())
@@ -163,7 +167,7 @@ def _width(picture: Picture, view: View) -> float:
 # --- legend ----------------------------------------------------------------------------------------------------------
 
 
-def _legend(picture: Picture, view: View, across: bool, maps: bool) -> Iterator[str]:
+def _legend(picture: Picture, view: View, across: bool, drawn: str) -> Iterator[str]:
     """What the shapes and colours mean, for those that occur."""
     items = []
     kinds = {box.node.op for box in picture.boxes if box.node}
@@ -174,15 +178,15 @@ def _legend(picture: Picture, view: View, across: bool, maps: bool) -> Iterator[
     if any(box.layers for box in picture.boxes):
         items.append((font("folded layer", size=9), _LAYER))
     marks = []
-    if view.values:
+    if view.values and GREEN in drawn:
         marks.append(cell(font("forward value", colour=GREEN, size=9)))
-    if view.grads:
+    if view.grads and RED in drawn:
         marks.append(cell(font("<I>gradient</I>", colour=RED, size=9)))
     if marks:
         rows = [row([marks[0]]), "<HR/>", row([marks[-1]])] if across else [row(["<VR/>".join(marks)])]
         items.append((table(rows if len(marks) > 1 else [row(marks)], padding=2), "shape=plain"))
-    if maps:
-        items.append((labels.scales(view), "shape=plain"))
+    if "BGCOLOR" in drawn:
+        items.append((labels.scales(view.values, RED in drawn), "shape=plain"))
     yield "subgraph cluster_legend {"
     yield f'  label=<{font("legend", colour=GREY, size=9)}>; labeljust=l; style=dotted; color="{GREY}"'
     for i, (label, look) in enumerate(items):

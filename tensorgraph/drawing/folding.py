@@ -119,16 +119,15 @@ def _boxes(
 
 
 def _opened(nodes: tuple[GraphNode, ...], where: list[Layer | None], names: Sequence[str]) -> set[Layer]:
-    """The layers that must be open to show what has these names: a layer with all inside, an operation, a value."""
+    """The layers to open for what has these names, a layer with all inside, an operation, a value, and for an error."""
     opened: set[Layer] = set()
     met: set[str] = set()
     wanted = set(names)
-    if not wanted:
-        return opened
     for node in nodes:
         place = where[node.id]
-        chain = place.chain() if place else []
-        if own := wanted & {node.op, node.name}:
+        chain = place.chain() if place and (wanted or node.error is not None) else []
+        own = wanted & {node.op, node.name}
+        if own or node.error is not None:
             opened.update(chain)
             met |= own
         for layer in chain:
@@ -202,11 +201,19 @@ def _form(box: Box) -> tuple[Any, ...]:
 
 
 def _hide_middle(boxes: list[Box], most: int) -> list[Box]:
-    """Keep what is next to the inputs and what is next to the output; one box stands for what is in between."""
-    head = (most - 1) // 2
-    tail = most - 1 - head
-    between = [node for box in boxes[head : len(boxes) - tail] for node in box.nodes]
-    return [*boxes[:head], Box(sorted(between, key=lambda node: node.id), None), *boxes[len(boxes) - tail :]]
+    """Keep what is next to the inputs or to the output, and what went wrong; boxes stand for what is in between."""
+    tail = (most - 1) // 2
+    kept: list[Box] = []
+    hidden: list[GraphNode] = []
+    for i, box in enumerate(boxes):
+        if i < most - 1 - tail or i >= len(boxes) - tail or (box.node and box.node.error is not None):
+            if hidden:
+                kept.append(Box(sorted(hidden, key=lambda node: node.id), None))
+                hidden = []
+            kept.append(box)
+        else:
+            hidden += box.nodes
+    return kept
 
 
 # --- edges -----------------------------------------------------------------------------------------------------------
@@ -236,7 +243,8 @@ def _edges(nodes: tuple[GraphNode, ...], boxes: list[Box]) -> list[Edge]:
             else:
                 edges += group
     last = nodes[-1]
-    edges.append(Edge(owner[last.id], None, last, last.grad))
+    if last.value is not None:
+        edges.append(Edge(owner[last.id], None, last, last.grad))
     return edges
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tensorgraph._primitive import GATES
 from tensorgraph.drawing import gates, thumbnails
 from tensorgraph.drawing.markup import (
+    ALARM,
     GREEN,
     GREY,
     MONO,
@@ -19,6 +22,7 @@ from tensorgraph.drawing.markup import (
     escaped,
     font,
     heat_map,
+    printable,
     row,
     stacked,
     table,
@@ -30,7 +34,10 @@ if TYPE_CHECKING:
     from tensorgraph.drawing.folding import Box, Edge
     from tensorgraph.drawing.view import View
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
 _BLANK = "&#160;"
+_PLAIN = (bool, int, float, str, tuple, type(None))  # options that are written; a function's repr is never the same
 _LINE = f' COLOR="{GREY}"'
 _SIDE = 46  # points of the heat maps of one array
 _PARAMETERS = 3  # of a folded layer that are listed
@@ -39,7 +46,7 @@ _OPERATIONS = 5  # kinds of operations of a folded layer that are counted one by
 
 def is_number(node: GraphNode) -> bool:
     """Whether it is a number of the program, which stands in its own box."""
-    return node.op == "constant" and not node.value.ndim
+    return node.op == "constant" and node.shape == ()
 
 
 # --- on an edge ------------------------------------------------------------------------------------------------------
@@ -53,22 +60,25 @@ def on_edge(edge: Edge, view: View, across: bool) -> str | None:
     if edge.value is None:
         return table([row([cell(font(f"{edge.count:,} values", colour=GREY))])])
     grad = edge.grad if view.grads else None
-    if (not view.values or is_number(edge.value)) and grad is None:
+    value = edge.value.value if view.values and not is_number(edge.value) else None
+    if value is None and grad is None:
         return None
-    value = edge.value.value if view.values else None
     above = lines(value) if value is not None else []
     below = lines(grad) if grad is not None else []
     if not across:  # both sides as wide as the wider one: the line is in the middle
         width = max(map(len, above + below))
         above = [line.rjust(width) for line in above]
         below = [line.ljust(width) for line in below]
-    values, grads = _value(edge.value, above), _grad(grad, below)
+    failing = edge.target is not None and edge.target.node is not None and edge.target.node.error is not None
+    values = _value(value, above, shaped=failing or _has_shape(value)) if value is not None else []
+    grads = _grad(grad, below) if grad is not None else []
     if values and edge.value.gate and edge.value.name is not None:
         values = _named(values, edge.value.name, across)
     if across:  # as many lines above as below, for the same reason
         height = max(len(values), len(grads))
-        values = [*[_BLANK] * (height - len(values)), *values]
-        grads = [*grads, *[_BLANK] * (height - len(grads))]
+        blank = font(_BLANK, face=MONO, size=_size(edge.value.value if edge.value.value is not None else edge.grad))
+        values = [*[blank] * (height - len(values)), *values]
+        grads = [*grads, *[blank] * (height - len(grads))]
     side = "" if across else "right", "" if across else "left"
     cells = []
     if values:
@@ -85,27 +95,23 @@ def _named(text: list[str], name: str, across: bool) -> list[str]:
     return [f"{title} {text[0]}", *text[1:]] if across else [title, *text]
 
 
-def _value(node: GraphNode, lines: list[str]) -> list[str]:
-    """The lines of a value with its shape."""
-    text = [font(_spaced(line), colour=GREEN, face=MONO, size=_size(node.value)) for line in lines]
-    if text and _has_shape(node.value):
-        text.insert(0, font(shape(node.value), colour=GREY, size=9))
-    return text
+def _value(array: Array, lines: list[str], shaped: bool) -> list[str]:
+    """The lines of a value, below its shape if that is wanted."""
+    text = [font(_spaced(line), colour=GREEN, face=MONO, size=_size(array)) for line in lines]
+    return [font(shape(array), colour=GREY, size=9), *text] if shaped else text
 
 
-def _grad(grad: Any, lines: list[str]) -> list[str]:
+def _grad(grad: Array, lines: list[str]) -> list[str]:
     text = [font(f"<I>{_spaced(line)}</I>", colour=RED, face=MONO, size=_size(grad)) for line in lines]
-    if text and _has_shape(grad):
-        text.insert(0, font("<I>gradient</I>", colour=RED, size=9))
-    return text
+    return [font("<I>gradient</I>", colour=RED, size=9), *text] if _has_shape(grad) else text
 
 
-def _has_shape(array: Any) -> bool:
+def _has_shape(array: Array) -> bool:
     """Whether the shape is written: it is not seen from the numbers."""
     return array.ndim > 2 or not is_small(array)
 
 
-def _size(array: Any) -> float | None:
+def _size(array: Array) -> float | None:
     """Small print for arrays."""
     return 9 if array.ndim else None
 
@@ -147,11 +153,18 @@ def in_gate(node: GraphNode, layer: str | None, across: bool) -> str:
     return stacked(text)
 
 
+def in_error(node: GraphNode) -> str:
+    """The call that went wrong, and what is wrong."""
+    said = textwrap.wrap(printable(node.error or ""), width=50, max_lines=8, placeholder=" …")
+    title = f"<B>{escaped(gates.symbol(node))} failed</B>"
+    return stacked([font(title, size=12, colour=ALARM), *(font(html.escape(line), size=9) for line in said)])
+
+
 def in_leaf(node: GraphNode, view: View) -> str:
     """The name of what went in, or what it is; of a number of the program its value."""
     if node.name is not None:
         return f"<B>{escaped(node.name)}</B>"
-    if is_number(node) and view.values:
+    if is_number(node) and node.value is not None and view.values:
         return font(number(node.value[()]), colour=GREEN, face=MONO)
     return font(node.op, colour=GREY)
 
@@ -188,21 +201,19 @@ def operations(nodes: list[GraphNode]) -> str:
 
 def _parameters(box: Box, view: View) -> list[str]:
     """A line for each parameter of a folded layer: its norm and that of its gradient; of many, one line for all."""
-    found = [node for node in box.nodes if node.op == "parameter"]
-    if not found:
-        return []
-    if len(found) <= _PARAMETERS:
-        names = [f"{clipped(node.name or 'parameter').rpartition('.')[2]} {shape(node.value)}" for node in found]
-        groups = [[node] for node in found]
+    found = [(node, node.value) for node in box.nodes if node.op == "parameter" and node.value is not None]
+    if len(found) > _PARAMETERS:
+        groups = {f"{len(found)} parameters, {sum(value.size for _, value in found):,} numbers": found}
     else:
-        names = [f"{len(found)} parameters, {sum(node.value.size for node in found):,} numbers"]
-        groups = [found]
+        groups = {
+            f"{(node.name or 'parameter').rpartition('.')[2]} {shape(value)}": [(node, value)] for node, value in found
+        }
     rows = []
-    for name, group in zip(names, groups, strict=True):
-        text = escaped(name)
+    for title, group in groups.items():
+        text = escaped(title)
         if view.values:
-            text += "  " + font(f"norm {brief(norm(node.value for node in group))}", colour=GREEN)
-        grads = [node.grad for node in group if node.grad is not None]
+            text += "  " + font(f"norm {brief(norm(value for _, value in group))}", colour=GREEN)
+        grads = [node.grad for node, _ in group if node.grad is not None]
         if view.grads and grads:
             text += "  " + font(f"<I>gradient {brief(norm(grads))}</I>", colour=RED)
         rows.append(cell(font(text, size=10)))
@@ -214,23 +225,22 @@ def _parameters(box: Box, view: View) -> list[str]:
 
 def tooltip(node: GraphNode) -> str:
     """All facts of a node, shown where the pointer rests."""
-    from tensorgraph._primitive import GATES
-
     text = [f"{node.op}, node {node.id}" + (f", {clipped(node.name)}" if node.name is not None else "")]
     if node.gate:
         text.append(f"{node.gate} gate {GATES[node.gate]}")
-    text.append(f"{shape(node.value)} {node.dtype}")
-    text += [f"{name}={clipped(repr(option))}" for name, option in node.options.items()]
+    if node.value is not None:
+        text.append(f"{shape(node.value)} {node.dtype}")
+    text += [f"{name}={clipped(repr(option))}" for name, option in node.options.items() if isinstance(option, _PLAIN)]
     if node.source is not None:
         text.append(f"{clipped(node.source.file)}:{node.source.line}: {clipped(node.source.code)}")
     return "\n".join(text)
 
 
-def scales(view: View) -> str:
+def scales(values: bool, grads: bool) -> str:
     """The colours of heat maps, from the largest negative number over 0 to the largest positive one."""
     steps = [np.linspace(-1, 1, 9)[None]]
     rows = []
-    for wanted, ends in ((view.values, thumbnails.VALUES), (view.grads, thumbnails.GRADS)):
+    for wanted, ends in ((values, thumbnails.VALUES), (grads, thumbnails.GRADS)):
         if wanted:
             (strip,) = thumbnails.colours(steps, ends)
             sides = [cell(font(text, size=9)) for text in ("−", "+")]

@@ -7,6 +7,7 @@ import html
 GREEN = "#00694A"  # forward values
 RED = "#B33C00"  # gradients; italic too, so that they differ without colours
 GREY = "#555555"
+ALARM = "#B00020"  # what went wrong
 MONO = "Courier"
 _LONGEST = 48  # characters of a name
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tensorgraph.drawing import gates
 from tensorgraph.drawing.folding import Box, fold
 from tensorgraph.drawing.labels import operations
-from tensorgraph.drawing.markup import clipped
+from tensorgraph.drawing.markup import clipped, printable
 from tensorgraph.drawing.numbers import in_line
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def text(nodes: tuple[GraphNode, ...], view: View) -> str:
             rows.append(" > ".join(clipped(layer.title) for layer in box.place.chain()) if box.place else "-")
             place = box.place
         rows.append(_row(box, view))
+        if box.node is not None and box.node.error is not None:
+            rows.append(f"      failed: {printable(box.node.error)}")
     shown = [i for i in range(len(_HEAD)) if (view.values or i != 5) and (view.grads or i != 6)]
     cells = [_HEAD, *(row for row in rows if not isinstance(row, str))]
     widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
@@ -51,7 +53,7 @@ def _row(box: Box, view: View) -> tuple[str, ...]:
         number, name, operation = str(last.id), clipped(last.name or ""), last.op
         rule = gates.rule(last) if last.gate else ""
     hidden = box.node is None and not box.layers
-    value = in_line(last.value) if view.values and not hidden else ""
+    value = in_line(last.value) if view.values and last.value is not None and not hidden else ""
     grad = in_line(last.grad) if view.grads and last.grad is not None and not hidden else ""
     return number, name if not hidden else "... hidden ...", operation, rule, inputs, value, grad
 
