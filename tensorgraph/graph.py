@@ -242,10 +242,13 @@ def draw(
 
     Source: course, section 1, gates.
     """
+    from tensorgraph.drawing.files import check
     from tensorgraph.drawing.view import View
 
     options = {"values": values, "grads": grads, "depth": depth, "max_nodes": max_nodes, "expand": expand}
-    view = View.of(options)  # before the work
+    view = View.of(options)  # mistakes are found before the work
+    if path is not None:
+        check(path)
     drawn = graph(output, grads=grads)
     drawn._view = view
     if path is not None:

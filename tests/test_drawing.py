@@ -261,6 +261,15 @@ def test_of_many_equal_layers_one_is_shown_and_the_others_are_counted():
     assert "<B>20.0.weight</B>" in dot
 
 
+def test_of_a_long_network_without_rows_the_beginning_and_the_end_are_shown():
+    net = nn.Sequential(*(layer for _ in range(50) for layer in (nn.Linear(3, 3), nn.Tanh())))
+    dot = tg.draw(net(tg.ones(2, 3)).sum()).to_dot()
+    assert len(boxes(dot)) == 60
+    assert "0 (Linear)" in shown(dot)
+    assert "99 (Tanh)" in shown(dot)
+    assert "hidden" in shown(dot)
+
+
 def test_layers_of_another_structure_are_not_counted_as_equal():
     net = nn.Sequential(*(nn.Sequential(nn.Linear(n, n + 1), nn.Tanh()) for n in range(1, 4)))
     assert len(boxes(tg.draw(net(tg.ones(2, 1)).sum(), depth=1).to_dot())) == 5

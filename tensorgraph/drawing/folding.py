@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
     from tensorgraph.drawing.view import View
 
+_TOO_FEW = 5  # boxes: the picture of a whole network in so few shows nothing
 _SEPARATE = 4  # edges from one box to another that are drawn one by one
 
 
@@ -82,7 +83,10 @@ def _fitting(nodes: tuple[GraphNode, ...], where: list[Layer | None], opened: se
         return boxes
     closed = _more_of_the_same(nodes, where, deepest)
     for depth in range(deepest, -1, -1):
-        boxes = _joined(nodes, _boxes(nodes, where, depth, opened, closed))
+        fewer = _joined(nodes, _boxes(nodes, where, depth, opened, closed))
+        if len(fewer) < min(_TOO_FEW, most):  # the beginning and the end of a long row say more than one box
+            break
+        boxes = fewer
         if len(boxes) <= most:
             break
     return boxes
