@@ -20,7 +20,7 @@ from tensorgraph.creation import (
 )
 from tensorgraph.detect import detect_nan
 from tensorgraph.errors import GradError, ShapeError
-from tensorgraph.graph import Graph, graph
+from tensorgraph.graph import Graph, draw, graph
 from tensorgraph.ops import (
     abs,
     adaptive_avg_pool2d,
@@ -148,6 +148,7 @@ __all__ = [
     "detect_nan",
     "div",
     "dot",
+    "draw",
     "dropout",
     "einsum",
     "elu",

@@ -5,6 +5,7 @@ What draws a graph is imported when it is asked for: a program that trains pays 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ from tensorgraph.hooks import on_error
 from tensorgraph.tensor import Tensor
 
 if TYPE_CHECKING:
+    import os
+
     from tensorgraph._memory import Held, Memory
     from tensorgraph._snapshot import GraphNode
     from tensorgraph.checking.report import Report
+    from tensorgraph.drawing.view import View
 
 
 class Graph:
@@ -32,13 +36,14 @@ class Graph:
     A value used by several gates goes through a copy gate. Fused operations are opened. Nothing in it ever changes.
     """
 
-    __slots__ = ("_held", "nodes")
+    __slots__ = ("_held", "_view", "nodes")
 
     nodes: tuple[GraphNode, ...]
 
-    def __init__(self, nodes: tuple[GraphNode, ...], held: tuple[Held, ...] = ()) -> None:
+    def __init__(self, nodes: tuple[GraphNode, ...], held: tuple[Held, ...] = (), view: View | None = None) -> None:
         self.nodes = nodes
         self._held = held  # the memory of the tape, where a fused operation is not opened
+        self._view = view  # how it is drawn where the options of `to_dot`, `to_text` and `save` do not say otherwise
 
     @property
     def output(self) -> GraphNode:
@@ -99,6 +104,71 @@ class Graph:
     def __repr__(self) -> str:
         return f"<Graph of {self.output.op!r}, {len(self)} nodes>"
 
+    # --- pictures ---
+
+    def to_dot(self, **options: Any) -> str:
+        """The picture as DOT text, which Graphviz draws; the same graph always gives the same text.
+
+        Arguments:
+            options: values, grads, depth, max_nodes, expand, as in `tg.draw`.
+
+        Example:
+            >>> import tensorgraph as tg
+            >>> x = tg.tensor(3.0, requires_grad=True, name="x")
+            >>> tg.graph(x * 2.0).to_dot().splitlines()[0]
+            'digraph tensorgraph {'
+        """
+        from tensorgraph.drawing.dot import dot
+
+        return dot(self.nodes, self._seen(options))
+
+    def to_text(self, **options: Any) -> str:
+        """The picture as a table of text, a line for each gate and each value that went in.
+
+        Arguments:
+            options: values, grads, depth, max_nodes, expand, as in `tg.draw`.
+
+        Example:
+            >>> import tensorgraph as tg
+            >>> x = tg.tensor(3.0, requires_grad=True, name="x")
+            >>> print(tg.graph(x * 2.0).to_text())
+            node  name  operation  rule    inputs  value  gradient
+               0  x     parameter                  3.0    2.0
+               1        constant                   2.0
+               2        mul        swaps   0 1     6.0    1.0
+        """
+        from tensorgraph.drawing.text import text
+
+        return text(self.nodes, self._seen(options))
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the picture to a file, in the format that its suffix names. A file of that name is replaced.
+
+        Arguments:
+            path: ends with .svg, .png or .pdf, which Graphviz draws, or with .dot, .txt or .html, which need nothing.
+            options: values, grads, depth, max_nodes, expand, as in `tg.draw`; .html shows everything.
+
+        Raises:
+            ValueError: another suffix. OSError: the file cannot be written. RuntimeError: Graphviz is missing.
+        """
+        from tensorgraph.drawing.files import save
+
+        save(self.nodes, path, self._seen(options))
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows; without Graphviz it shows the `repr`."""
+        from tensorgraph.drawing.render import GraphvizMissingError, render
+
+        try:
+            return render(self.to_dot(), "svg").decode()
+        except GraphvizMissingError:
+            return None
+
+    def _seen(self, options: dict[str, Any]) -> View:
+        from tensorgraph.drawing.view import View
+
+        return View.of(options, self._view or View())
+
 
 def graph(output: Any, *, grads: bool = True) -> Graph:
     """What was recorded on the way to `output`: every gate, with its value and its gradient.
@@ -133,6 +203,57 @@ def graph(output: Any, *, grads: bool = True) -> Graph:
         raise located(TypeError, "graph", f"output must be a tensor, got {type(output).__name__}")
     nodes = snapshot(output, grads=grads)
     return Graph(nodes, held(output._node))  # type: ignore[arg-type]  # without a node snapshot has raised
+
+
+def draw(
+    output: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    values: bool = True,
+    grads: bool = True,
+    depth: int | None = None,
+    max_nodes: int = 60,
+    expand: str | Sequence[str] = (),
+) -> Graph:
+    """A picture of how `output` was computed: every gate, the values on the way and the gradients on the way back.
+
+    In a notebook the result shows itself. A picture is bounded: layers are folded until it is small enough, equal
+    layers in a row become one box with a count, and if that is not enough, a box says how many nodes it hides.
+
+    Arguments:
+        output: a tensor that requires a gradient; see `tg.graph`.
+        path: the file to write: .svg .png .pdf .dot .html .txt; see `Graph.save`.
+        values: whether forward values are shown. grads: whether gradients are computed and shown.
+        depth: how many levels of layers are open, 0 for none; None for as many as fit.
+        max_nodes: so many things are shown at most.
+        expand: names of layers, operations or values to be shown whatever is folded: "features.0", "Linear", "add".
+
+    Returns:
+        The `Graph`, which keeps these options for `save`, `to_dot` and `to_text`.
+
+    Raises:
+        As `tg.graph` and `Graph.save`; ValueError where `expand` names nothing.
+
+    Example:
+        >>> import os, tempfile, tensorgraph as tg
+        >>> x = tg.tensor(3.0, requires_grad=True, name="x")
+        >>> tg.draw(x * x + 1.0, os.path.join(tempfile.mkdtemp(), "square.dot"))
+        <Graph of 'add', 5 nodes>
+
+    Source: course, section 1, gates.
+    """
+    from tensorgraph.drawing.files import check
+    from tensorgraph.drawing.view import View
+
+    options = {"values": values, "grads": grads, "depth": depth, "max_nodes": max_nodes, "expand": expand}
+    view = View.of(options)  # mistakes are found before the work
+    if path is not None:
+        check(path)
+    drawn = graph(output, grads=grads)
+    drawn._view = view
+    if path is not None:
+        drawn.save(path)
+    return drawn
 
 
 def _attach_graph(error: Exception, what: Any, args: tuple[Any, ...]) -> None:

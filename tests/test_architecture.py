@@ -17,10 +17,11 @@ from tensorgraph._tape import Traced
 # A module imports only from lines below its own, or from its own package where it is one.
 LAYERS = """
 nn
+__main__
 tensorgraph/__init__.py
 detect, extend, testing
 graph
-checking
+checking, drawing
 _memory, _snapshot
 autodiff, creation, updates
 tensor
