@@ -20,7 +20,7 @@ nn
 tensorgraph/__init__.py
 detect, extend, testing
 graph
-checking
+checking, drawing
 _memory, _snapshot
 autodiff, creation, updates
 tensor

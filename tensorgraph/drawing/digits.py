@@ -1,0 +1,76 @@
+"""Numbers and arrays in the text of a worked example: as many digits as its figures have, the entries aligned."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+SMALL = 36  # elements: a larger array is shown as its shape
+
+
+def is_small(array: Any) -> bool:
+    """Whether an array is shown in full."""
+    return bool(np.size(array) <= SMALL)
+
+
+def number(value: Any, digits: int = 6) -> str:
+    """A number without superfluous zeros: so many digits after the point, and after leading zeros.
+
+    Example:
+        >>> [number(x) for x in (2.0, 0.7310585786, -1.2213283, 0.000438568, 1e-12, float("nan"))]
+        ['2', '0.731059', '-1.221328', '0.000438568', '1e-12', 'nan']
+    """
+    return _written(np.asarray(value), digits)[0]
+
+
+def matrices(array: Any, digits: int = 6) -> list[list[list[str]]]:
+    """An array with axes as matrices of texts, all with the same digits after the point; a vector is one row."""
+    texts = _written(array, digits)
+    height, columns = (1, *array.shape)[-2:]
+    lines = [texts[i : i + columns] for i in range(0, len(texts), columns)]
+    return [lines[i : i + height] for i in range(0, len(lines), height)]
+
+
+def rows(array: Any, digits: int = 6) -> list[str]:
+    """The lines of an array as a matrix is written, several matrices side by side.
+
+    Example:
+        >>> import numpy as np
+        >>> print(*rows(np.array([[1.0, -0.5], [0.0, 2.25]])), sep="\\n")
+        [1.00 -0.50]
+        [0.00  2.25]
+    """
+    if not array.size:
+        return [f"empty {array.shape}"]
+    if not array.ndim:
+        return _written(array, digits)
+    found = matrices(array, digits)
+    width = max(len(text) for matrix in found for row in matrix for text in row)
+    blocks = [[f"[{' '.join(text.rjust(width) for text in row)}]" for row in matrix] for matrix in found]
+    return ["  ".join(lines) for lines in zip(*blocks, strict=True)]
+
+
+def _written(array: Any, digits: int) -> list[str]:
+    """Every element, all with the same digits after the point."""
+    values = array.ravel().tolist()
+    if array.dtype.kind != "f":
+        return [str(int(value)) for value in values]
+    exact = {2: 3, 4: 7}.get(array.dtype.itemsize, digits + 4)  # digits that mean something in its type
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    magnitude = math.floor(math.log10(largest)) if largest else 0
+    if not -6 <= magnitude < 10:
+        return [_scientific(value, min(digits, exact)) for value in values]
+    decimals = max(0, min(digits if magnitude >= 0 else digits - 1 - magnitude, exact - 1 - magnitude))
+    texts = [f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]  # + 0.0: no minus zero
+    zeros = min((len(text) - len(text.rstrip("0")) for text in texts if "." in text), default=0)
+    return [text[: len(text) - zeros].rstrip(".") if "." in text else text for text in texts]
+
+
+def _scientific(value: float, digits: int) -> str:
+    """1.5e-07 as 1.5e-7."""
+    if not value or not math.isfinite(value):
+        return f"{value + 0.0:g}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -1,0 +1,308 @@
+"""The equations of the operations, as templates: what a gate computes, and what it sends back to each of its inputs.
+
+{g} is the upstream gradient, {out} the result, other names are the arguments. An entry that depends on the call is a
+function of the case. What has no entry is explained by its gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tensorgraph.drawing.equations import Operand
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Case:
+    """One call of an operation."""
+
+    arrays: Mapping[str, Any]  # by the names of the arguments; a missing one, such as no bias, is not there
+    out: Any
+    grad: Any  # of the output by the result, None if none arrived
+    options: Mapping[str, Any]
+    saved: Mapping[str, Any]
+    constants: frozenset[str]  # the arguments that are numbers of the program
+    local: Callable[[str], Any]  # of an argument: what its rule makes of an upstream gradient of ones
+    extra: dict[str, Operand] = field(default_factory=dict)  # what a formula uses beside the arguments
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self.arrays[name].shape
+
+
+Template = str | Callable[[Case], str]
+
+
+class Formula(NamedTuple):
+    """What an operation computes, and what it sends back."""
+
+    forward: Template
+    gradients: Mapping[str, Template]
+    words: Template | None = None  # what it does to the gradient, where the gate alone does not say it well
+
+
+def _of_x(forward: Template, gradient: Template, words: Template | None = None) -> Formula:
+    return Formula(forward, {"x": gradient}, words)
+
+
+# --- powers and choices -----------------------------------------------------------------------------------------------
+
+
+def _pow_base(case: Case) -> str:
+    if "y" not in case.constants:
+        return "{g} * {y} * {x}^({y} - 1)"
+    exponent = float(case.arrays["y"])
+    if exponent == 2:
+        return "{g} * {y} * {x}"
+    return f"{{g}} * {{y}} * {{x}}^({exponent - 1:g})"
+
+
+def _mask(name: str, symbol: str) -> Callable[[Case], str]:
+    """The upstream gradient times 1 where the condition holds, 0 elsewhere."""
+
+    def template(case: Case) -> str:
+        case.extra[f"mask_{name}"] = Operand(symbol, np.asarray(case.local(name)))
+        return f"{{g}} * {{mask_{name}}}"
+
+    return template
+
+
+def _routes(case: Case) -> str:
+    """Which input wins, if there is one winner."""
+    masks = {name: case.local(name) for name in ("x", "y")}
+    if case.out.ndim:
+        return "routes: the winner gets the upstream gradient, the other nothing; the first wins a tie"
+    winner = "first" if masks["x"] else "second"
+    return f"routes: the {winner} input wins and gets all of the upstream gradient, the other nothing"
+
+
+# --- sums and means ---------------------------------------------------------------------------------------------------
+
+
+def _spread(case: Case) -> str:
+    """A gradient that is repeated over the axes that were summed."""
+    return "{g}" if not case.shape("x") else f"repeat({{g}}, {_shape(case.shape('x'))})"
+
+
+def _mean(case: Case) -> str:
+    count = case.arrays["x"].size // max(case.out.size, 1)
+    return f"{_spread(case)} / {count}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"shape={shape}"
+
+
+def summed_over(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which an array of the target's shape is repeated to become one of the other shape."""
+    lead = len(shape) - len(target)
+    return (*range(lead), *(i for i, size in enumerate(target, lead) if size == 1 and shape[i] != 1))
+
+
+def sum_back(inner: str, shape: tuple[int, ...], target: tuple[int, ...]) -> str:
+    """The template of a gradient in the shape of the output, summed to the shape of a broadcast input."""
+    axes = summed_over(shape, target)
+    if not axes:
+        return inner
+    if len(axes) == len(shape):
+        return f"sum({inner})"
+    return f"sum({inner}, axis={axes[0] if len(axes) == 1 else axes})"
+
+
+# --- products of matrices ---------------------------------------------------------------------------------------------
+
+
+def _matmul_x(case: Case) -> str:
+    x, y = len(case.shape("x")), len(case.shape("y"))
+    if y == 1:
+        return "{g} * {y}" if x == 1 else "outer({g}, {y})"
+    return sum_back("{g} @ {y}^T", case.out.shape[:-2], case.shape("x")[:-2]) if x > 1 else "{y} @ {g}"
+
+
+def _matmul_y(case: Case) -> str:
+    x, y = len(case.shape("x")), len(case.shape("y"))
+    if x == 1:
+        return "{g} * {x}" if y == 1 else "outer({x}, {g})"
+    return sum_back("{x}^T @ {g}", case.out.shape[:-2], case.shape("y")[:-2]) if y > 1 else "{x}^T @ {g}"
+
+
+def _bias(forward: str) -> Callable[[Case], str]:
+    return lambda case: f"{forward} + {{b}}" if "b" in case.arrays else forward
+
+
+# --- convolution and pooling ------------------------------------------------------------------------------------------
+
+
+def _pair(case: Case, name: str, default: int) -> Any:
+    """A setting of windows, one number where height and width agree."""
+    value = case.options.get(name, default)
+    if isinstance(value, (tuple, list)):
+        return value[0] if len({*value}) == 1 else tuple(value)
+    return value
+
+
+def _given(**settings: Any) -> str:
+    """ ", stride=2, padding=1": the settings that do something."""
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    return "".join(f", {name}={value}" for name, value in settings.items() if value not in (defaults[name], "valid"))
+
+
+def _conv(case: Case) -> str:
+    stride, padding, dilation = _pair(case, "stride", 1), _pair(case, "padding", 0), _pair(case, "dilation", 1)
+    groups = case.options.get("groups", 1)
+    return _bias(f"conv({{x}}, {{w}}{_given(stride=stride, padding=padding, dilation=dilation, groups=groups)})")(case)
+
+
+def _conv_words(case: Case) -> str:
+    parts = [
+        "swaps: the filters get the correlation of the input with the upstream gradient",
+        "the input gets the full convolution of the upstream gradient with the filters rotated by 180 degrees",
+    ]
+    if "b" in case.arrays:
+        parts.append("the bias gets the sum of the upstream gradient")
+    if _pair(case, "stride", 1) != 1:
+        parts.append("the stride puts zeros between the elements of the upstream gradient")
+    if _pair(case, "padding", 0) not in (0, "valid"):
+        parts.append("the gradient of the padding is cut off")
+    return "; ".join(parts)
+
+
+def _conv_x(case: Case) -> str:
+    stride, padding, dilation = _pair(case, "stride", 1), _pair(case, "padding", 0), _pair(case, "dilation", 1)
+    upstream = "{g}" if stride == 1 else f"zeros_between({{g}}, stride={stride})"
+    full = f"full_conv({upstream}, rot180({{w}}){_given(dilation=dilation, groups=case.options.get('groups', 1))})"
+    return full if padding in (0, "valid") else f"without_padding({full}, padding={padding})"
+
+
+def _conv_w(case: Case) -> str:
+    """The upstream gradient is the filter; its elements lie a stride apart."""
+    stride, padding, dilation = _pair(case, "stride", 1), _pair(case, "padding", 0), _pair(case, "dilation", 1)
+    groups = case.options.get("groups", 1)
+    return f"conv({{x}}, {{g}}{_given(stride=dilation, padding=padding, dilation=stride, groups=groups)})"
+
+
+def _window(case: Case) -> str:
+    """2x2"""
+    size = case.options.get("kernel_size")
+    return "x".join(map(str, size)) if isinstance(size, tuple) else f"{size}x{size}"
+
+
+def _pooled(name: str) -> Callable[[Case], str]:
+    def template(case: Case) -> str:
+        size = _pair(case, "kernel_size", 1)
+        stride = size if case.options.get("stride") is None else _pair(case, "stride", size)
+        steps = "" if stride == size else f", stride={stride}"
+        return f"{name}({{x}}, {_window(case)}{steps}{_given(padding=_pair(case, 'padding', 0))})"
+
+    return template
+
+
+# --- softmax and cross-entropy ----------------------------------------------------------------------------------------
+
+
+def _cross_entropy(case: Case) -> str:
+    if case.shape("target") == case.shape("logits"):
+        loss = "-sum({target} * log softmax({logits}))"
+    else:
+        loss = "-log softmax({logits})[{target}]"
+    reduction = case.options.get("reduction", "mean")
+    return f"{reduction}({loss})" if reduction != "none" and case.out.ndim < case.arrays["logits"].ndim - 1 else loss
+
+
+def _cross_entropy_logits(case: Case) -> str:
+    logits, target = case.arrays["logits"], case.arrays["target"]
+    with np.errstate(all="ignore"):
+        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        shares = shares / shares.sum(axis=-1, keepdims=True)
+    case.extra["softmax"] = Operand("softmax({logits})", shares.astype(logits.dtype))
+    if target.shape == logits.shape:
+        difference = "({softmax} - {target})"
+    else:
+        hot = (target[..., None] == np.arange(logits.shape[-1])).astype(np.int64)
+        case.extra["hot"] = Operand("onehot({target})", hot)
+        difference = "({softmax} - {hot})"
+    count = logits.shape[0] if logits.ndim == 2 and case.options.get("reduction", "mean") == "mean" else 1
+    return f"{{g}} * {difference}" + (f" / {count}" if count != 1 else "")
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+FORMULAS: dict[str, Formula] = {
+    "add": Formula("{x} + {y}", {"x": "{g} * 1", "y": "{g} * 1"}),
+    "sub": Formula(
+        "{x} - {y}", {"x": "{g} * 1", "y": "{g} * (-1)"}, "distributes: x gets the upstream gradient, y its negative"
+    ),
+    "mul": Formula("{x} * {y}", {"x": "{g} * {y}", "y": "{g} * {x}"}),
+    "div": Formula(
+        "{x} / {y}",
+        {"x": "{g} * 1 / {y}", "y": "{g} * (-{x} / {y}^2)"},
+        "the upstream gradient times 1/y for x, times -x/y^2 for y",
+    ),
+    "neg": _of_x("-{x}", "{g} * (-1)"),
+    "pow": Formula(
+        "{x}^{y}",
+        {"x": _pow_base, "y": "{g} * {out} * log({x})"},
+        "multiplies: the upstream gradient times y x^(y-1), the derivative of a power",
+    ),
+    "abs": _of_x("abs({x})", "{g} * sign({x})"),
+    "sqrt": _of_x("sqrt({x})", "{g} / (2 * {out})"),
+    "exp": _of_x("exp({x})", "{g} * {out}", "multiplies: e^x is its own derivative"),
+    "expm1": _of_x("exp({x}) - 1", "{g} * ({out} + 1)"),
+    "log": _of_x("log({x})", "{g} * 1 / {x}", "multiplies: the derivative of log x is 1/x"),
+    "log1p": _of_x("log(1 + {x})", "{g} / (1 + {x})"),
+    "sin": _of_x("sin({x})", "{g} * cos({x})"),
+    "cos": _of_x("cos({x})", "{g} * (-sin({x}))"),
+    "tan": _of_x("tan({x})", "{g} * (1 + {out}^2)"),
+    "arctan": _of_x("arctan({x})", "{g} / (1 + {x}^2)"),
+    "sinh": _of_x("sinh({x})", "{g} * cosh({x})"),
+    "cosh": _of_x("cosh({x})", "{g} * sinh({x})"),
+    "tanh": _of_x("tanh({x})", "{g} * (1 - {out}^2)", "multiplies: the derivative of t = tanh x is 1 - t^2"),
+    "sigmoid": _of_x(
+        "sigmoid({x})", "{g} * {out} * (1 - {out})", "multiplies: the derivative of s = sigmoid x is s (1 - s)"
+    ),
+    "softplus": _of_x("log(1 + exp({x}))", "{g} * sigmoid({x})"),
+    "relu": _of_x(
+        "max({x}, 0)",
+        _mask("x", "[{x} > 0]"),
+        "routes: the upstream gradient passes where the input is positive, and stops elsewhere",
+    ),
+    "maximum": Formula("max({x}, {y})", {"x": _mask("x", "[{x} wins]"), "y": _mask("y", "[{y} wins]")}, _routes),
+    "minimum": Formula("min({x}, {y})", {"x": _mask("x", "[{x} wins]"), "y": _mask("y", "[{y} wins]")}, _routes),
+    "sum": _of_x("sum({x})", _spread, "distributes: every summand gets the upstream gradient of its sum"),
+    "mean": _of_x("mean({x})", _mean, "distributes: every element gets its share of the upstream gradient"),
+    "matmul": Formula("{x} @ {y}", {"x": _matmul_x, "y": _matmul_y}),
+    "linear": Formula(
+        _bias("{x} @ {w}^T"),
+        {"x": "{g} @ {w}", "w": "{g}^T @ {x}", "b": lambda c: sum_back("{g}", c.out.shape, c.shape("b"))},
+        "swaps: the input gets the upstream gradient times the weights, "
+        "the weights get it times the input, the bias its sum",
+    ),
+    "conv2d": Formula(_conv, {"x": _conv_x, "w": _conv_w, "b": "sum({g}, axis=(0, 2, 3))"}, _conv_words),
+    "max_pool2d": _of_x(
+        _pooled("max_pool"),
+        "to_winners({g})",
+        "routes: the first maximum of each window gets the upstream gradient of that window, the others nothing",
+    ),
+    "avg_pool2d": _of_x(
+        _pooled("avg_pool"),
+        lambda case: f"to_windows({{g}} / {np.prod([int(n) for n in _window(case).split('x')])})",
+        "distributes: every element of a window gets an equal share of the upstream gradient of that window",
+    ),
+    "softmax": _of_x("softmax({x})", "{out} * ({g} - sum({g} * {out}, axis=-1))"),
+    "softmax_cross_entropy": Formula(
+        _cross_entropy,
+        {"logits": _cross_entropy_logits},
+        "softmax and cross-entropy in one step back: softmax - target",
+    ),
+    "broadcast_to": _of_x(
+        lambda case: f"repeat({{x}}, {_shape(case.out.shape)})",
+        lambda case: sum_back("{g}", case.out.shape, case.shape("x")),
+        "adds: one value went to several places, their gradients are summed",
+    ),
+    "reshape": _of_x(
+        lambda case: f"reshape({{x}}, {_shape(case.out.shape)})",
+        lambda case: f"reshape({{g}}, {_shape(case.shape('x'))})",
+    ),
+}
