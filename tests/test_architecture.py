@@ -18,7 +18,7 @@ from tensorgraph._tape import Traced
 LAYERS = """
 nn
 tensorgraph/__init__.py
-detect, extend, testing
+detect, explain, extend, testing
 graph
 checking, drawing
 _memory, _snapshot

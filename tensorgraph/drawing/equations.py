@@ -79,13 +79,17 @@ class Equation:
 
     def _parts(self, digits: int) -> Iterator[list[str]]:
         """The right-hand sides, each as a block of lines."""
+        if self.template:
+            yield from self._filled(digits)
+        yield rows(self.result, digits) if self.is_small else [shape_or_number(self.result)]
+
+    def _filled(self, digits: int) -> Iterator[list[str]]:
+        """The template in symbols, and in numbers or shapes."""
         yield ["".join(filled(self.template, self._symbol))]
         if self.is_small:
             yield beside(*self._numbers(digits))
-            yield rows(self.result, digits)
         else:
             yield ["".join(filled(self.template, lambda name: shape_or_number(self.operands[name].value)))]
-            yield [shape_or_number(self.result)]
 
     def _symbol(self, name: str) -> str:
         symbol = self.operands[name].symbol
@@ -123,7 +127,7 @@ def pieces(template: str) -> Iterator[tuple[str, str | None]]:
 def neighbours(template: str) -> Iterator[tuple[str, str | None, str]]:
     """(text, name, the text that follows) for each piece of a template."""
     found = list(pieces(template))
-    for (text, name), (after, _) in zip(found, [*found[1:], ("", None)], strict=True):
+    for (text, name), (after, _) in zip(found, [*found, ("", None)][1:], strict=True):
         yield text, name, after
 
 

@@ -51,7 +51,7 @@ class Rules:
         self._uses: dict[int, list[tuple[GraphNode, int]]] = {}  # of a copy gate: who uses it, as which argument
         for node in nodes:
             for i, given in enumerate(node.inputs):
-                if nodes[given].gate == "copy":
+                if is_copy_gate(nodes[given]):
                     self._uses.setdefault(given, []).append((node, i))
 
     def symbol(self, node: GraphNode) -> Symbol:
@@ -67,7 +67,7 @@ class Rules:
         if node.gate is None:
             raise ValueError(f"{node!r} is a value that went in and has no rule")
         upstream = None if node.grad is None else Operand(self.gradient(node), node.grad)
-        if node.op == "copy" and node.primitive is None:
+        if is_copy_gate(node):
             return Rule(GATES["copy"], None, upstream, tuple(self._summed(node)))
         case, formula = self._case(node), FORMULAS.get(node.op, _NO_FORMULA)
         operands = {name: Operand(self.symbol(self.nodes[i]), self.nodes[i].value) for name, i in _inputs(node)}
@@ -94,7 +94,7 @@ class Rules:
             elementwise = node.primitive is not None and node.primitive.elementwise
             template = _made(formula.gradients.get(name, ""), case)
             if not template and elementwise:
-                symbol = Symbol(f"d{node.op}/d{name}" if len(node.arguments) > 1 else f"{node.op}'")
+                symbol = f"d{node.op}/d{name}" if len(node.arguments) > 1 else f"{node.op}'({{{name}}})"
                 case.extra[f"local_{i}"] = Operand(symbol, np.asarray(case.local(name)))
                 template = f"{{g}} * {{local_{i}}}"
             template = template or f"{node.op}_back({{g}})"
@@ -106,7 +106,7 @@ class Rules:
         """The gradient that a gate sends to its i-th input: a part of it, if the input has other uses."""
         given = self.nodes[node.inputs[i]]
         whole = self.gradient(given)
-        if given.gate != "copy" or given.primitive is not None:
+        if not is_copy_gate(given):
             return whole
         via = self.names[node.id]
         if node.inputs.count(given.id) > 1:
@@ -124,6 +124,11 @@ class Rules:
         if len(shown) > _USES:
             shown[_USES - 1 : -1] = ["..."]
         yield Equation(self.gradient(copy), " + ".join(shown), operands, copy.grad)
+
+
+def is_copy_gate(node: GraphNode) -> bool:
+    """Whether it stands for a value that is used several times, and for no operation."""
+    return node.gate == "copy" and node.primitive is None
 
 
 def _inputs(node: GraphNode) -> Iterator[tuple[str, int]]:
@@ -162,7 +167,7 @@ def _names(nodes: tuple[GraphNode, ...]) -> list[str]:
     names: list[str] = []
     given = Counter(_cleaned(node.name) for node in nodes if node.name)
     for node in nodes:
-        if node.gate == "copy" and node.primitive is None:
+        if is_copy_gate(node):
             names.append(names[node.inputs[0]])
         elif node.name:
             name = _cleaned(node.name)

@@ -1,0 +1,174 @@
+"""A lesson as a LaTeX document that pdflatex compiles; it asks for amsmath, geometry and graphicx only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tensorgraph.drawing.digits import matrices, number
+from tensorgraph.drawing.equations import Equation, Symbol, in_parentheses, neighbours, pieces, shape_or_number
+from tensorgraph.drawing.lesson import Item, Section
+
+_HEAD = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[a4paper, margin=2cm]{geometry}
+\usepackage{amsmath}
+\usepackage{graphicx}
+\newsavebox{\wide}
+\newcommand{\fit}[1]{% an equation, made smaller if it is wider than the page
+  \sbox{\wide}{$\displaystyle #1$}%
+  \par\noindent\ifdim\wd\wide>\linewidth\resizebox{\linewidth}{!}{\usebox{\wide}}\else\usebox{\wide}\fi
+  \par\medskip}
+\setlength{\parindent}{0pt}
+\begin{document}
+"""
+
+
+def as_latex(sections: Iterable[Section], digits: int) -> str:
+    """The whole document."""
+    lines = [line for section in sections for line in _section(section, digits)]
+    return _HEAD + "\n".join(lines) + "\n\\end{document}\n"
+
+
+def _section(section: Section, digits: int) -> Iterator[str]:
+    yield rf"\section*{{{escaped(section.title)}}}"
+    if section.intro:
+        yield escaped(section.intro) + r"\par\medskip"
+    yield from _items(section, section.first, 1, digits)
+    if section.hidden:
+        yield rf"\dots\ {section.hidden:,} are not shown \dots\par\medskip"
+        yield from _items(section, section.last, len(section.first) + section.hidden + 1, digits)
+
+
+def _items(section: Section, items: Iterable[Item], start: int, digits: int) -> Iterator[str]:
+    for count, item in enumerate(items, start):
+        if section.steps:
+            yield rf"\textbf{{{count}.\ {escaped(item.label)}}}\quad {escaped(item.words)}.\par\nopagebreak\smallskip"
+        for equation in item.equations:
+            label = "" if section.steps else rf"\text{{{escaped(item.label)}}}\quad "
+            yield rf"\fit{{{label}{typeset(equation, digits)}}}"
+
+
+# --- equations --------------------------------------------------------------------------------------------------------
+
+
+def typeset(equation: Equation, digits: int = 6) -> str:
+    """An equation in LaTeX's mathematics. Where there are matrices, their rule stands in a line of its own."""
+    operands = equation.operands
+    left = symbol(equation.left)
+
+    def written(name: str, before: str, after: str) -> str:
+        text = array(operands[name].value, digits)
+        return rf"\left({text}\right)" if in_parentheses(text, before, after) else text
+
+    values = written if equation.is_small else lambda name, *_: _shape(operands[name].value)
+    used = [operands[name].value.ndim for _, name in pieces(equation.template) if name is not None]
+    times = r"\odot" if used and used[0] and any(used[1:]) else r"\cdot"
+    right = [
+        _filled(equation.template, times, lambda name, *_: _name(equation, name)),
+        _filled(equation.template, times, values),
+        array(equation.result, digits) if equation.is_small else _shape(equation.result),
+    ]
+    parts = [part for part in dict.fromkeys(right) if part not in ("", left)]
+    if len(parts) > 1 and r"\begin" in "".join(parts):
+        return rf"\begin{{aligned}}{left} &= {parts[0]} \\ &= {' = '.join(parts[1:])}\end{{aligned}}"
+    return " = ".join([left, *parts])
+
+
+def _name(equation: Equation, name: str) -> str:
+    given = equation.operands[name].symbol
+    return symbol(given) if isinstance(given, Symbol) else _filled(given, r"\cdot", lambda n, *_: _name(equation, n))
+
+
+def symbol(given: Symbol) -> str:
+    r"""A name, or a gradient: \frac{\partial L}{\partial w_{1}}."""
+    if given.of is None:
+        return identifier(given.name)
+    gradient = rf"\frac{{\partial {identifier(given.of)}}}{{\partial {identifier(given.name)}}}"
+    return gradient if given.via is None else rf"{gradient}\Big|_{{\text{{via }}{identifier(given.via)}}}"
+
+
+def identifier(name: str) -> str:
+    """w1 as w with the index 1, #12 as v with the index 12, new values with a plus; other names upright."""
+    if name.endswith("+"):
+        return f"{identifier(name[:-1])}^{{+}}"
+    if found := re.fullmatch(r"(#|[A-Za-z])_?(\d+)", name):
+        return f"{found[1].replace('#', 'v')}_{{{found[2]}}}"
+    if found := re.fullmatch(r"([A-Za-z])_(\w+)", name, re.ASCII):
+        return rf"{found[1]}_{{\mathrm{{{escaped(found[2])}}}}}"
+    if re.fullmatch("[A-Za-z]", name):
+        return name
+    return _number(name) if re.fullmatch(r"-?[\d.]+(e[-+]?\d+)?", name) else rf"\text{{{escaped(name)}}}"
+
+
+def array(value: Any, digits: int = 6) -> str:
+    """A number; a vector as (1, 2); a matrix in brackets, several one after another."""
+    if not value.ndim:
+        return _number(number(value, digits))
+    if not value.size:
+        return _shape(value)
+    found = [[[_number(text) for text in row] for row in matrix] for matrix in matrices(value, digits)]
+    if len(found) == len(found[0]) == 1:
+        return r"\left(" + r",\;".join(found[0][0]) + r"\right)"
+    columns = "r" * len(found[0][0])
+    bodies = [r" \\ ".join(" & ".join(row) for row in matrix) for matrix in found]
+    return r"\;".join(rf"\left[\begin{{array}}{{{columns}}}{body}\end{{array}}\right]" for body in bodies)
+
+
+def _number(text: str) -> str:
+    r"""1.5e-7 as 1.5 \cdot 10^{-7}."""
+    if not text[-1].isdigit():
+        return text.replace("inf", r"\infty").replace("nan", r"\mathrm{NaN}")
+    mantissa, _, exponent = text.partition("e")
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+
+
+def _shape(value: Any) -> str:
+    return rf"\text{{{shape_or_number(value)}}}"
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+_FIELD = 0xE000  # a private character stands for each name in braces while the text around them is translated
+
+
+def _filled(template: str, times: str, fill: Callable[[str, str, str], str]) -> str:
+    """A template in LaTeX; `fill` gets a name, the text before it and the text after it."""
+    fields: list[str] = []
+    marked = before = ""
+    for text, name, after in neighbours(template):
+        marked += text
+        before += text
+        if name is not None:
+            marked += chr(_FIELD + len(fields))
+            fields.append(fill(name, before, after))
+            before += name
+    return re.sub("[\ue000-\uf8ff]", lambda mark: f"{{{fields[ord(mark[0]) - _FIELD]}}}", _translated(marked, times))
+
+
+def _translated(text: str, times: str) -> str:
+    """What stands around the names of a template."""
+    text = re.sub(r"\^\(([^()]*)\)", r"^{\1}", text.replace("^T", r"^{\top}"))
+    text = text.replace(" * ", f" {times} ").replace(" @ ", r"\,").replace("...", r"\cdots")
+    return _WORD.sub(_word, text)
+
+
+_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]\w*'?(?=(\()?)")
+
+
+def _word(found: re.Match[str]) -> str:
+    return rf"\operatorname{{{escaped(found[0])}}}" if found[1] else rf"\text{{ {escaped(found[0])} }}"
+
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "#$%&_{}"},
+}
+
+
+def escaped(text: str) -> str:
+    """Text that stands in LaTeX for itself; what pdflatex cannot write is a question mark."""
+    return "".join(_ESCAPES.get(character, character if character.isascii() else "?") for character in text)
