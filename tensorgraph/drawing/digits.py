@@ -16,7 +16,7 @@ def is_small(array: Any) -> bool:
 
 
 def number(value: Any, digits: int = 6) -> str:
-    """A number without superfluous zeros: so many digits after the point, and after leading zeros.
+    """A number without superfluous zeros: so many digits after the point, of small numbers so many that count.
 
     Example:
         >>> [number(x) for x in (2.0, 0.7310585786, -1.2213283, 0.000438568, 1e-12, float("nan"))]
@@ -62,7 +62,7 @@ def _written(array: Any, digits: int) -> list[str]:
     magnitude = math.floor(math.log10(largest)) if largest else 0
     if not -6 <= magnitude < 10:
         return [_scientific(value, min(digits, exact)) for value in values]
-    decimals = max(0, min(digits if magnitude >= 0 else digits - 1 - magnitude, exact - 1 - magnitude))
+    decimals = max(0, min(digits if magnitude >= -2 else digits - 1 - magnitude, exact - 1 - magnitude))
     texts = [f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]  # + 0.0: no minus zero
     zeros = min((len(text) - len(text.rstrip("0")) for text in texts if "." in text), default=0)
     return [text[: len(text) - zeros].rstrip(".") if "." in text else text for text in texts]

@@ -38,7 +38,7 @@ class Symbol(NamedTuple):
 class Operand(NamedTuple):
     """What a template's {name} stands for."""
 
-    symbol: Symbol | str  # a str is a template of its own, such as "[{x} > 0]"
+    symbol: Symbol | str | None  # a str is a template of its own, such as "[{x} > 0]"; None is a bare number
     value: Any
 
 
@@ -59,6 +59,11 @@ class Equation:
         """Whether all its arrays are shown in full, and not as shapes."""
         used = [self.operands[name].value for _, name in pieces(self.template) if name is not None]
         return is_small(self.result) and all(map(is_small, used))
+
+    @property
+    def has_symbols(self) -> bool:
+        """Whether its values have names to be shown."""
+        return all(self.operands[name].symbol is not None for _, name in pieces(self.template) if name is not None)
 
     def lines(self, digits: int = 6, width: int = WIDTH) -> list[str]:
         """The equation as text; a part that would make it too wide starts a new line below the first `=`."""
@@ -85,17 +90,20 @@ class Equation:
 
     def _filled(self, digits: int) -> Iterator[list[str]]:
         """The template in symbols, and in numbers or shapes."""
-        yield ["".join(filled(self.template, self._symbol))]
+        if self.has_symbols:
+            yield ["".join(filled(self.template, self.symbol))]
         if self.is_small:
-            yield beside(*self._numbers(digits))
+            yield beside(*self.numbers(digits))
         else:
             yield ["".join(filled(self.template, lambda name: shape_or_number(self.operands[name].value)))]
 
-    def _symbol(self, name: str) -> str:
+    def symbol(self, name: str) -> str:
+        """What a name in the template stands for, in symbols."""
         symbol = self.operands[name].symbol
-        return str(symbol) if isinstance(symbol, Symbol) else "".join(filled(symbol, self._symbol))
+        return "".join(filled(symbol, self.symbol)) if isinstance(symbol, str) else str(symbol)
 
-    def _numbers(self, digits: int) -> Iterator[list[str]]:
+    def numbers(self, digits: int) -> Iterator[list[str]]:
+        """The template in numbers: blocks of lines, to be set side by side."""
         before = ""
         for text, name, after in neighbours(self.template):
             yield [text]
@@ -112,7 +120,7 @@ def shape_or_number(array: Any) -> str:
 
 def _joined(name: str) -> str:
     """A name that can follow a d."""
-    return name if re.fullmatch(r"[\w#']+", name) else f"({name})"
+    return name if re.fullmatch(r"[\w#']+(\[[\d, ]+\])?", name) else f"({name})"
 
 
 # --- templates --------------------------------------------------------------------------------------------------------

@@ -202,21 +202,31 @@ def _pooled(name: str) -> Callable[[Case], str]:
 # --- softmax and cross-entropy ----------------------------------------------------------------------------------------
 
 
-def _cross_entropy(case: Case) -> str:
-    if case.shape("target") == case.shape("logits"):
-        loss = "-sum({target} * log softmax({logits}))"
-    else:
-        loss = "-log softmax({logits})[{target}]"
-    reduction = case.options.get("reduction", "mean")
-    return f"{reduction}({loss})" if reduction != "none" and case.out.ndim < case.arrays["logits"].ndim - 1 else loss
-
-
-def _cross_entropy_logits(case: Case) -> str:
-    logits, target = case.arrays["logits"], case.arrays["target"]
+def _softmax(case: Case) -> Any:
+    logits = case.arrays["logits"]
     with np.errstate(all="ignore"):
         shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
         shares = shares / shares.sum(axis=-1, keepdims=True)
     case.extra["softmax"] = Operand("softmax({logits})", shares.astype(logits.dtype))
+    return shares
+
+
+def _cross_entropy(case: Case) -> str:
+    shares, target = _softmax(case), case.arrays["target"]
+    rows = case.arrays["logits"].shape[:-1]
+    if target.shape == case.shape("logits"):
+        loss = "-sum({target} * log({softmax}), axis=-1)" if rows else "-sum({target} * log({softmax}))"
+    else:
+        picked = np.take_along_axis(shares, target[..., None], axis=-1)[..., 0]
+        case.extra["picked"] = Operand("softmax({logits})[{target}]", picked.astype(case.out.dtype))
+        loss = "-log({picked})"
+    reduction = case.options.get("reduction", "mean")
+    return f"{reduction}({loss})" if rows and reduction != "none" else loss
+
+
+def _cross_entropy_logits(case: Case) -> str:
+    logits, target = case.arrays["logits"], case.arrays["target"]
+    _softmax(case)
     if target.shape == logits.shape:
         difference = "({softmax} - {target})"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from tensorgraph.drawing.digits import matrices, number
@@ -11,7 +12,6 @@ from tensorgraph.drawing.equations import Equation, Symbol, in_parentheses, neig
 from tensorgraph.drawing.lesson import Item, Section
 
 _HEAD = r"""\documentclass{article}
-\usepackage[T1]{fontenc}
 \usepackage[a4paper, margin=2cm]{geometry}
 \usepackage{amsmath}
 \usepackage{graphicx}
@@ -32,9 +32,9 @@ def as_latex(sections: Iterable[Section], digits: int) -> str:
 
 
 def _section(section: Section, digits: int) -> Iterator[str]:
-    yield rf"\section*{{{escaped(section.title)}}}"
+    yield rf"\section*{{{_prose(section.title)}}}"
     if section.intro:
-        yield escaped(section.intro) + r"\par\medskip"
+        yield _prose(section.intro) + r"\par\medskip"
     yield from _items(section, section.first, 1, digits)
     if section.hidden:
         yield rf"\dots\ {section.hidden:,} are not shown \dots\par\medskip"
@@ -44,7 +44,8 @@ def _section(section: Section, digits: int) -> Iterator[str]:
 def _items(section: Section, items: Iterable[Item], start: int, digits: int) -> Iterator[str]:
     for count, item in enumerate(items, start):
         if section.steps:
-            yield rf"\textbf{{{count}.\ {escaped(item.label)}}}\quad {escaped(item.words)}.\par\nopagebreak\smallskip"
+            words = f"{_prose(item.words)}.\\par\\nopagebreak\\smallskip"
+            yield rf"\medskip\textbf{{{count}.\ {_prose(item.label)}}}\quad {words}"
         for equation in item.equations:
             label = "" if section.steps else rf"\text{{{escaped(item.label)}}}\quad "
             yield rf"\fit{{{label}{typeset(equation, digits)}}}"
@@ -66,19 +67,21 @@ def typeset(equation: Equation, digits: int = 6) -> str:
     used = [operands[name].value.ndim for _, name in pieces(equation.template) if name is not None]
     times = r"\odot" if used and used[0] and any(used[1:]) else r"\cdot"
     right = [
-        _filled(equation.template, times, lambda name, *_: _name(equation, name)),
+        _filled(equation.template, times, partial(_name, equation)) if equation.has_symbols else "",
         _filled(equation.template, times, values),
         array(equation.result, digits) if equation.is_small else _shape(equation.result),
     ]
     parts = [part for part in dict.fromkeys(right) if part not in ("", left)]
     if len(parts) > 1 and r"\begin" in "".join(parts):
-        return rf"\begin{{aligned}}{left} &= {parts[0]} \\ &= {' = '.join(parts[1:])}\end{{aligned}}"
+        return rf"\begin{{aligned}}[t]{left} &= {parts[0]} \\ &= {' = '.join(parts[1:])}\end{{aligned}}"
     return " = ".join([left, *parts])
 
 
-def _name(equation: Equation, name: str) -> str:
+def _name(equation: Equation, name: str, before: str, after: str) -> str:
     given = equation.operands[name].symbol
-    return symbol(given) if isinstance(given, Symbol) else _filled(given, r"\cdot", lambda n, *_: _name(equation, n))
+    if not isinstance(given, Symbol):
+        return _filled(given or "", r"\cdot", partial(_name, equation))
+    return rf"\left({symbol(given)}\right)" if given.of and after.startswith("^") else symbol(given)
 
 
 def symbol(given: Symbol) -> str:
@@ -91,6 +94,8 @@ def symbol(given: Symbol) -> str:
 
 def identifier(name: str) -> str:
     """w1 as w with the index 1, #12 as v with the index 12, new values with a plus; other names upright."""
+    if found := re.fullmatch(r"(.+)(\[[\d, ]+\])", name):
+        return identifier(found[1]) + found[2]
     if name.endswith("+"):
         return f"{identifier(name[:-1])}^{{+}}"
     if found := re.fullmatch(r"(#|[A-Za-z])_?(\d+)", name):
@@ -103,13 +108,13 @@ def identifier(name: str) -> str:
 
 
 def array(value: Any, digits: int = 6) -> str:
-    """A number; a vector as (1, 2); a matrix in brackets, several one after another."""
+    """A number; a vector as (1, 2); a matrix in brackets, several side by side."""
     if not value.ndim:
         return _number(number(value, digits))
     if not value.size:
         return _shape(value)
     found = [[[_number(text) for text in row] for row in matrix] for matrix in matrices(value, digits)]
-    if len(found) == len(found[0]) == 1:
+    if value.ndim == 1:
         return r"\left(" + r",\;".join(found[0][0]) + r"\right)"
     columns = "r" * len(found[0][0])
     bodies = [r" \\ ".join(" & ".join(row) for row in matrix) for matrix in found]
@@ -150,23 +155,33 @@ def _filled(template: str, times: str, fill: Callable[[str, str, str], str]) -> 
 def _translated(text: str, times: str) -> str:
     """What stands around the names of a template."""
     text = re.sub(r"\^\(([^()]*)\)", r"^{\1}", text.replace("^T", r"^{\top}"))
+    text = re.sub(r"\be(-?\d+)", r" \\cdot 10^{\1}", re.sub(r"(\d)x(?=\d)", r"\1 \\times ", text))
     text = text.replace(" * ", f" {times} ").replace(" @ ", r"\,").replace("...", r"\cdots")
-    return _WORD.sub(_word, text)
+    return _WORD.sub(_word, text).replace("(", r"\left(").replace(")", r"\right)")
 
 
-_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]\w*'?(?=(\()?)")
+_WORD = re.compile(r"(?<![\\\w{])( ?)([A-Za-z]\w*'?)(?=(\()?)")
 
 
 def _word(found: re.Match[str]) -> str:
-    return rf"\operatorname{{{escaped(found[0])}}}" if found[1] else rf"\text{{ {escaped(found[0])} }}"
+    space, word, called = found.groups()
+    return rf"{space}\operatorname{{{escaped(word)}}}" if called else rf"\text{{{space}{escaped(word)}}}"
 
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     **{character: f"\\{character}" for character in "#$%&_{}"},
 }
+
+
+def _prose(text: str) -> str:
+    """Words with the values' numbers, #12, as they stand in equations."""
+    return re.sub(r"\\#(\d+)", r"$v_{\1}$", escaped(text)).replace(" * ", r" $\times$ ")
 
 
 def escaped(text: str) -> str:

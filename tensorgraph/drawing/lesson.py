@@ -46,8 +46,8 @@ def lesson(nodes: tuple[GraphNode, ...], lr: float | None) -> Iterator[Section]:
     computing = [node for node in gates if not is_copy_gate(node)]
     yield _section("What goes in", "", leaves, lambda node: _leaf(rules, node))
     if gates:
-        nameless = any(rules.names[node.id] == f"#{node.id}" for node in nodes)
-        intro = "#7 stands for the value of node 7." if nameless else ""
+        nameless = next((node.id for node in nodes if rules.names[node.id] == f"#{node.id}"), None)
+        intro = "" if nameless is None else f"#{nameless} is the value of node {nameless}."
         yield _section("Forward pass", intro, computing, lambda node: _forward(rules, node))
         title = "Backward pass: upstream * local = downstream"
         steps = gates[::-1]

@@ -12,7 +12,7 @@ from tensorgraph.drawing.lesson import Item, Section
 
 def as_text(sections: Iterable[Section], digits: int) -> str:
     """For a terminal, `WIDTH` characters wide."""
-    return "\n".join("\n".join(_text(section, digits)) + "\n" for section in sections)
+    return "\n\n".join("\n".join(_text(section, digits)).rstrip() for section in sections) + "\n"
 
 
 def _text(section: Section, digits: int) -> Iterator[str]:
@@ -27,7 +27,7 @@ def _text(section: Section, digits: int) -> Iterator[str]:
             else:
                 yield f"{number}. {item.label}"
                 yield from textwrap.wrap(item.words, WIDTH, initial_indent="   ", subsequent_indent="   ")
-                yield from (f"     {line}" for line in _equations(item, digits, WIDTH - 5))
+                yield from (f"     {line}".rstrip() for line in _equations(item, digits, WIDTH - 5))
             yield ""
     else:
         if section.intro:
@@ -79,12 +79,16 @@ def _equations(item: Item, digits: int, width: int) -> Iterator[str]:
 def _table(section: Section, digits: int) -> Iterator[str]:
     """A line or more for each item, the labels in a column of their own."""
     width = max((len(item.label) for item in section.first + section.last), default=0)
-    for _, item in _numbered(section):
+    apart = False
+    for number, item in _numbered(section):
         if item is None:
             yield f"... {section.hidden:,} are not shown ..."
             continue
         lines = list(_equations(item, digits, WIDTH - width - 2))
         named = next(i for i, line in enumerate(lines) if line[:1] != " ")  # a tall matrix reaches above its name
+        if number > 1 and (apart or len(lines) > 1):
+            yield ""
+        apart = len(lines) > 1
         for i, line in enumerate(lines):
             yield f"{item.label if i == named else '':{width}}  {line}"
 

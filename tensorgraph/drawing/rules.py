@@ -13,6 +13,7 @@ import numpy as np
 from tensorgraph._primitive import GATES
 from tensorgraph.drawing.equations import Equation, Operand, Symbol
 from tensorgraph.drawing.formulas import FORMULAS, Case, Formula, Template, sum_back
+from tensorgraph.drawing.worked import element
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -100,7 +101,10 @@ class Rules:
             template = template or f"{node.op}_back({{g}})"
             if elementwise:
                 template = sum_back(template, node.value.shape, downstream.shape)
-            yield Equation(self._part(node, i), template, operands | case.extra, downstream)
+            equation = Equation(self._part(node, i), template, operands | case.extra, downstream)
+            yield equation
+            if worked := element(node, case.arrays, name, equation):
+                yield worked
 
     def _part(self, node: GraphNode, i: int) -> Symbol:
         """The gradient that a gate sends to its i-th input: a part of it, if the input has other uses."""
