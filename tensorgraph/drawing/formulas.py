@@ -21,10 +21,9 @@ class Case:
 
     arrays: Mapping[str, Any]  # by the names of the arguments; a missing one, such as no bias, is not there
     out: Any
-    grad: Any  # of the output by the result, None if none arrived
     options: Mapping[str, Any]
-    saved: Mapping[str, Any]
     constants: frozenset[str]  # the arguments that are numbers of the program
+    wanted: frozenset[str]  # the arguments that get a gradient
     local: Callable[[str], Any]  # of an argument: what its rule makes of an upstream gradient of ones
     extra: dict[str, Operand] = field(default_factory=dict)  # what a formula uses beside the arguments
 
@@ -128,6 +127,20 @@ def _matmul_y(case: Case) -> str:
     return sum_back("{x}^T @ {g}", case.out.shape[:-2], case.shape("y")[:-2]) if y > 1 else "{x}^T @ {g}"
 
 
+def _swaps(case: Case, **sent: str) -> str:
+    """What those arguments get that have a gradient."""
+    return "swaps: " + "; ".join(text for name, text in sent.items() if name in case.wanted)
+
+
+def _linear_words(case: Case) -> str:
+    return _swaps(
+        case,
+        x="the input gets the upstream gradient times the weights",
+        w="the weights get the upstream gradient times the input",
+        b="the bias gets the sum of the upstream gradient",
+    )
+
+
 def _bias(forward: str) -> Callable[[Case], str]:
     return lambda case: f"{forward} + {{b}}" if "b" in case.arrays else forward
 
@@ -156,17 +169,13 @@ def _conv(case: Case) -> str:
 
 
 def _conv_words(case: Case) -> str:
-    parts = [
-        "swaps: the filters get the correlation of the input with the upstream gradient",
-        "the input gets the full convolution of the upstream gradient with the filters rotated by 180 degrees",
-    ]
-    if "b" in case.arrays:
-        parts.append("the bias gets the sum of the upstream gradient")
+    x = "the input gets the full convolution of the upstream gradient with the filters rotated by 180 degrees"
     if _pair(case, "stride", 1) != 1:
-        parts.append("the stride puts zeros between the elements of the upstream gradient")
+        x += ", after the stride has put zeros between its elements"
     if _pair(case, "padding", 0) not in (0, "valid"):
-        parts.append("the gradient of the padding is cut off")
-    return "; ".join(parts)
+        x += ", without what falls on the padding"
+    w = "the filters get the correlation of the input with the upstream gradient"
+    return _swaps(case, x=x, w=w, b="the bias gets the sum of the upstream gradient")
 
 
 def _conv_x(case: Case) -> str:
@@ -247,8 +256,8 @@ FORMULAS: dict[str, Formula] = {
     "mul": Formula("{x} * {y}", {"x": "{g} * {y}", "y": "{g} * {x}"}),
     "div": Formula(
         "{x} / {y}",
-        {"x": "{g} * 1 / {y}", "y": "{g} * (-{x} / {y}^2)"},
-        "the upstream gradient times 1/y for x, times -x/y^2 for y",
+        {"x": "{g} * (1 / {y})", "y": "{g} * (-{x} / {y}^2)"},
+        "multiplies: the upstream gradient times 1/y for x, times -x/y^2 for y",
     ),
     "neg": _of_x("-{x}", "{g} * (-1)"),
     "pow": Formula(
@@ -260,7 +269,7 @@ FORMULAS: dict[str, Formula] = {
     "sqrt": _of_x("sqrt({x})", "{g} / (2 * {out})"),
     "exp": _of_x("exp({x})", "{g} * {out}", "multiplies: e^x is its own derivative"),
     "expm1": _of_x("exp({x}) - 1", "{g} * ({out} + 1)"),
-    "log": _of_x("log({x})", "{g} * 1 / {x}", "multiplies: the derivative of log x is 1/x"),
+    "log": _of_x("log({x})", "{g} * (1 / {x})", "multiplies: the derivative of log x is 1/x"),
     "log1p": _of_x("log(1 + {x})", "{g} / (1 + {x})"),
     "sin": _of_x("sin({x})", "{g} * cos({x})"),
     "cos": _of_x("cos({x})", "{g} * (-sin({x}))"),
@@ -286,8 +295,7 @@ FORMULAS: dict[str, Formula] = {
     "linear": Formula(
         _bias("{x} @ {w}^T"),
         {"x": "{g} @ {w}", "w": "{g}^T @ {x}", "b": lambda c: sum_back("{g}", c.out.shape, c.shape("b"))},
-        "swaps: the input gets the upstream gradient times the weights, "
-        "the weights get it times the input, the bias its sum",
+        _linear_words,
     ),
     "conv2d": Formula(_conv, {"x": _conv_x, "w": _conv_w, "b": "sum({g}, axis=(0, 2, 3))"}, _conv_words),
     "max_pool2d": _of_x(

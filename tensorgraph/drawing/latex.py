@@ -143,7 +143,7 @@ def _filled(template: str, times: str, fill: Callable[[str, str, str], str]) -> 
     fields: list[str] = []
     marked = before = ""
     for text, name, after in neighbours(template):
-        marked += text
+        marked += re.sub(r"[^ -~]", "?", text)
         before += text
         if name is not None:
             marked += chr(_FIELD + len(fields))
@@ -154,10 +154,11 @@ def _filled(template: str, times: str, fill: Callable[[str, str, str], str]) -> 
 
 def _translated(text: str, times: str) -> str:
     """What stands around the names of a template."""
+    text = re.sub(r"[#$%&{}]", r"\\\g<0>", text.replace("\\", r"\backslash ").replace("~", r"\sim "))
     text = re.sub(r"\^\(([^()]*)\)", r"^{\1}", text.replace("^T", r"^{\top}"))
     text = re.sub(r"\be(-?\d+)", r" \\cdot 10^{\1}", re.sub(r"(\d)x(?=\d)", r"\1 \\times ", text))
     text = text.replace(" * ", f" {times} ").replace(" @ ", r"\,").replace("...", r"\cdots")
-    return _WORD.sub(_word, text).replace("(", r"\left(").replace(")", r"\right)")
+    return _WORD.sub(_word, text).replace("(", r"\left(").replace(")", r"\right)").replace("'", r"\text{'}")
 
 
 _WORD = re.compile(r"(?<![\\\w{])( ?)([A-Za-z]\w*'?)(?=(\()?)")

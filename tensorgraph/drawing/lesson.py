@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ class Section:
 def lesson(nodes: tuple[GraphNode, ...], lr: float | None) -> Iterator[Section]:
     """The sections, in order; of a graph without gates only the first and the last ones."""
     rules = Rules(nodes)
-    leaves = [node for node in nodes if node.gate is None and (node.op != "constant" or node.value.ndim)]
+    leaves = _leaves(rules)
     gates = [node for node in nodes if node.gate is not None]
     computing = [node for node in gates if not is_copy_gate(node)]
     yield _section("What goes in", "", leaves, lambda node: _leaf(rules, node))
@@ -59,6 +60,21 @@ def lesson(nodes: tuple[GraphNode, ...], lr: float | None) -> Iterator[Section]:
         title = f"Gradient descent, learning rate {lr:g}"
         intro = "Every parameter takes one step against its gradient."
         yield _section(title, intro, parameters, lambda node: _updated(rules, node, lr))
+
+
+def _leaves(rules: Rules) -> list[GraphNode]:
+    """What went in but single numbers, as it is used; w1, w2, w3 in the order of their numbers."""
+    leaves = [node for node in rules.nodes if node.gate is None and (node.op != "constant" or node.value.ndim)]
+    families: dict[str, list[tuple[int, int]]] = {}
+    for place, node in enumerate(leaves):
+        if found := re.fullmatch(r"([^\d#]+)(\d{1,9})", rules.names[node.id]):
+            families.setdefault(found[1], []).append((int(found[2]), place))
+    ordered = list(leaves)
+    for family in families.values():
+        places = sorted(place for _, place in family)
+        for place, (_, old) in zip(places, sorted(family), strict=True):
+            ordered[place] = leaves[old]
+    return ordered
 
 
 def _section(

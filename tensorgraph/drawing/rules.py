@@ -84,8 +84,9 @@ class Rules:
     def _case(self, node: GraphNode) -> Case:
         arrays = {name: self.nodes[i].value for name, i in _inputs(node)}
         constants = frozenset(name for name, i in _inputs(node) if self.nodes[i].op == "constant")
-        local = partial(_local, node, arrays)
-        return Case(arrays, node.value, node.grad, node.options, node.saved, constants, local)
+        sent = zip(node.arguments, node.downstream, strict=True)
+        wanted = frozenset(name for name, downstream in sent if downstream is not None)
+        return Case(arrays, node.value, node.options, constants, wanted, partial(_local, node, arrays))
 
     def _sent(self, node: GraphNode, case: Case, formula: Formula, operands: dict[str, Operand]) -> Iterator[Equation]:
         """What a gate sends back to each input that has a gradient."""

@@ -21,26 +21,27 @@ _TERMS = 9  # the longest sum that is shown
 
 
 def element(node: GraphNode, arrays: Mapping[str, Any], name: str, whole: Equation) -> Equation | None:
-    """The element whose sum has the most terms; None where a sum would be too long, or teach nothing."""
+    """The first of those whose sums have the most terms; None if all sums are zero or too long."""
     upstream: Any = node.grad
     if name not in PRODUCTS.get(node.op, ()) or not whole.is_small or whole.result.size < 2 or not is_small(upstream):
         return None
-    local = [_meets(node, arrays, name, i) for i in range(whole.result.size)]
-    terms = [int(np.count_nonzero(met)) for met in local]
-    count, i = max((count if count <= _TERMS else 0, -i) for i, count in enumerate(terms))
-    if count < 2:
+    best: list[tuple[Any, Any]] = []  # (upstream, what it meets) for each term
+    place = 0
+    for i in range(whole.result.size):
+        met = _meets(node, arrays, name, i)
+        terms = [(g, d) for g, d in zip(upstream.ravel(), met.ravel(), strict=True) if g and d]
+        if len(best) < len(terms) <= _TERMS:
+            best, place = terms, i
+    if not best:
         return None
     operands: dict[str, Operand] = {}
-    for k, (g, d) in enumerate(zip(upstream.ravel(), local[-i].ravel(), strict=True)):
-        if d:
-            operands |= {f"g{k}": Operand(None, np.asarray(g)), f"d{k}": Operand(None, np.asarray(d))}
-    names = list(operands)
-    template = " + ".join(f"{{{g}}} * {{{d}}}" for g, d in zip(names[::2], names[1::2], strict=True))
-    place = np.unravel_index(-i, whole.result.shape)
+    for k, (g, d) in enumerate(best):
+        operands |= {f"g{k}": Operand(None, np.asarray(g)), f"d{k}": Operand(None, np.asarray(d))}
+    template = " + ".join(f"{{g{k}}} * {{d{k}}}" for k in range(len(best)))
     lead = next(axis for axis, size in enumerate(whole.result.shape) if size > 1)
-    index = ", ".join(str(int(k)) for k in place[lead:])
+    index = ", ".join(str(int(k)) for k in np.unravel_index(place, whole.result.shape)[lead:])
     left = whole.left._replace(name=f"{whole.left.name}[{index}]")
-    return Equation(left, template, operands, np.asarray(whole.result[place]))
+    return Equation(left, template, operands, np.asarray(whole.result.flat[place]))
 
 
 def _meets(node: GraphNode, arrays: Mapping[str, Any], name: str, i: int) -> Any:
