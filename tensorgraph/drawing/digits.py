@@ -46,9 +46,11 @@ def rows(array: Any, digits: int = 6) -> list[str]:
         return [f"empty {array.shape}"]
     if not array.ndim:
         return _written(array, digits)
-    found = matrices(array, digits)
-    width = max(len(text) for matrix in found for row in matrix for text in row)
-    blocks = [[f"[{' '.join(text.rjust(width) for text in row)}]" for row in matrix] for matrix in found]
+    blocks = []
+    for matrix in matrices(array, digits):
+        widths = [max(map(len, column)) for column in zip(*matrix, strict=True)]
+        lines = [" ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in matrix]
+        blocks.append([f"[{line}]" for line in lines])
     return ["  ".join(lines) for lines in zip(*blocks, strict=True)]
 
 

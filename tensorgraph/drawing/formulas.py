@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgraph.drawing.equations import Operand
+from tensorgraph.kernels import shapes
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,9 +81,20 @@ def _routes(case: Case) -> str:
 # --- sums and means ---------------------------------------------------------------------------------------------------
 
 
+def _reduced(name: str) -> Callable[[Case], str]:
+    def template(case: Case) -> str:
+        axis = case.options.get("axis")
+        return f"{name}({{x}})" if axis is None else f"{name}({{x}}, axis={axis})"
+
+    return template
+
+
 def _spread(case: Case) -> str:
     """A gradient that is repeated over the axes that were summed."""
-    return "{g}" if not case.shape("x") else f"repeat({{g}}, {_shape(case.shape('x'))})"
+    if case.out.shape == case.shape("x"):
+        return "{g}"
+    axis = case.options.get("axis")
+    return f"repeat({{g}}, {_shape(case.shape('x'))}{'' if axis is None else f', axis={axis}'})"
 
 
 def _mean(case: Case) -> str:
@@ -115,6 +127,8 @@ def sum_back(inner: str, shape: tuple[int, ...], target: tuple[int, ...]) -> str
 
 def _matmul_x(case: Case) -> str:
     x, y = len(case.shape("x")), len(case.shape("y"))
+    if min(x, y) == 1 and max(x, y) > 2:
+        return ""
     if y == 1:
         return "{g} * {y}" if x == 1 else "outer({g}, {y})"
     return sum_back("{g} @ {y}^T", case.out.shape[:-2], case.shape("x")[:-2]) if x > 1 else "{y} @ {g}"
@@ -122,6 +136,8 @@ def _matmul_x(case: Case) -> str:
 
 def _matmul_y(case: Case) -> str:
     x, y = len(case.shape("x")), len(case.shape("y"))
+    if min(x, y) == 1 and max(x, y) > 2:
+        return ""
     if x == 1:
         return "{g} * {x}" if y == 1 else "outer({x}, {g})"
     return sum_back("{x}^T @ {g}", case.out.shape[:-2], case.shape("y")[:-2]) if y > 1 else "{x}^T @ {g}"
@@ -141,6 +157,11 @@ def _linear_words(case: Case) -> str:
     )
 
 
+def _linear_w(case: Case) -> str:
+    axes = len(case.shape("x"))
+    return "outer({g}, {x})" if axes == 1 else "{g}^T @ {x}" if axes == 2 else "flat({g})^T @ flat({x})"
+
+
 def _bias(forward: str) -> Callable[[Case], str]:
     return lambda case: f"{forward} + {{b}}" if "b" in case.arrays else forward
 
@@ -148,48 +169,67 @@ def _bias(forward: str) -> Callable[[Case], str]:
 # --- convolution and pooling ------------------------------------------------------------------------------------------
 
 
-def _pair(case: Case, name: str, default: int) -> Any:
-    """A setting of windows, one number where height and width agree."""
-    value = case.options.get(name, default)
-    if isinstance(value, (tuple, list)):
-        return value[0] if len({*value}) == 1 else tuple(value)
-    return value
+def _one(values: Any) -> Any:
+    """One number where those of height and width agree."""
+    values = tuple(values)
+    return values[0] if len(set(values)) == 1 else values
+
+
+class _Window(NamedTuple):
+    """The settings of a convolution, in numbers."""
+
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: int
+    left: tuple[int, ...]  # rows and columns, the padding's included, that no window reaches
+
+    @classmethod
+    def of(cls, case: Case) -> _Window:
+        settings = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **case.options}
+        steps, pads, spread = shapes.conv_window(case.shape("x"), case.shape("w"), **settings)
+        kernel, counts = case.shape("w")[2:], case.out.shape[2:]
+        reached = shapes.covered_sizes(counts, kernel, steps, pads, spread, (0,) * len(counts))
+        left = tuple(size - used for size, used in zip(case.shape("x")[2:], reached, strict=True))
+        return cls(_one(steps), _one(_one(pad) for pad in pads), _one(spread), settings["groups"], left)
 
 
 def _given(**settings: Any) -> str:
     """ ", stride=2, padding=1": the settings that do something."""
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-    return "".join(f", {name}={value}" for name, value in settings.items() if value not in (defaults[name], "valid"))
+    return "".join(f", {name}={value}" for name, value in settings.items() if value != (name != "padding"))
 
 
 def _conv(case: Case) -> str:
-    stride, padding, dilation = _pair(case, "stride", 1), _pair(case, "padding", 0), _pair(case, "dilation", 1)
-    groups = case.options.get("groups", 1)
+    stride, padding, dilation, groups, _ = _Window.of(case)
     return _bias(f"conv({{x}}, {{w}}{_given(stride=stride, padding=padding, dilation=dilation, groups=groups)})")(case)
 
 
 def _conv_words(case: Case) -> str:
+    window = _Window.of(case)
     x = "the input gets the full convolution of the upstream gradient with the filters rotated by 180 degrees"
-    if _pair(case, "stride", 1) != 1:
+    if window.stride != 1:
         x += ", after the stride has put zeros between its elements"
-    if _pair(case, "padding", 0) not in (0, "valid"):
+    if window.padding != 0:
         x += ", without what falls on the padding"
     w = "the filters get the correlation of the input with the upstream gradient"
     return _swaps(case, x=x, w=w, b="the bias gets the sum of the upstream gradient")
 
 
 def _conv_x(case: Case) -> str:
-    stride, padding, dilation = _pair(case, "stride", 1), _pair(case, "padding", 0), _pair(case, "dilation", 1)
+    stride, padding, dilation, groups, left = _Window.of(case)
     upstream = "{g}" if stride == 1 else f"zeros_between({{g}}, stride={stride})"
-    full = f"full_conv({upstream}, rot180({{w}}){_given(dilation=dilation, groups=case.options.get('groups', 1))})"
-    return full if padding in (0, "valid") else f"without_padding({full}, padding={padding})"
+    full = f"full_conv({upstream}, rot180({{w}}){_given(dilation=dilation, groups=groups)})"
+    if any(left):
+        full = f"zeros_after({full}, {_one(left)})"
+    return full if padding == 0 else f"without_padding({full}, {padding})"
 
 
 def _conv_w(case: Case) -> str:
     """The upstream gradient is the filter; its elements lie a stride apart."""
-    stride, padding, dilation = _pair(case, "stride", 1), _pair(case, "padding", 0), _pair(case, "dilation", 1)
-    groups = case.options.get("groups", 1)
-    return f"conv({{x}}, {{g}}{_given(stride=dilation, padding=padding, dilation=stride, groups=groups)})"
+    stride, padding, dilation, groups, left = _Window.of(case)
+    height, width = case.shape("w")[2:]
+    cut = f"[..., :{height}, :{width}]" if any(left) else ""
+    return f"conv({{x}}, {{g}}{_given(stride=dilation, padding=padding, dilation=stride, groups=groups)}){cut}"
 
 
 def _window(case: Case) -> str:
@@ -200,15 +240,22 @@ def _window(case: Case) -> str:
 
 def _pooled(name: str) -> Callable[[Case], str]:
     def template(case: Case) -> str:
-        size = _pair(case, "kernel_size", 1)
-        stride = size if case.options.get("stride") is None else _pair(case, "stride", size)
-        steps = "" if stride == size else f", stride={stride}"
-        return f"{name}({{x}}, {_window(case)}{steps}{_given(padding=_pair(case, 'padding', 0))})"
+        window = f"{name}({{x}}, {_window(case)}"
+        settings = {key: value for key, value in case.options.items() if key in ("stride", "padding", "dilation")}
+        size = case.options["kernel_size"]
+        if settings.get("stride") in (None, size, (size, size)):
+            settings.pop("stride", None)
+        return window + _given(**{key: _one(np.atleast_1d(value).tolist()) for key, value in settings.items()}) + ")"
 
     return template
 
 
 # --- softmax and cross-entropy ----------------------------------------------------------------------------------------
+
+
+def _along(case: Case, more: str = "") -> str:
+    """Of what has several axes, the one that the softmax runs along."""
+    return f", axis={case.options.get('axis', -1)}{more}" if case.out.ndim > 1 else ""
 
 
 def _softmax(case: Case) -> Any:
@@ -237,13 +284,16 @@ def _cross_entropy_logits(case: Case) -> str:
     logits, target = case.arrays["logits"], case.arrays["target"]
     _softmax(case)
     if target.shape == logits.shape:
-        difference = "({softmax} - {target})"
+        sure = np.allclose(target.sum(axis=-1), 1)
+        along = ", axis=-1, keepdims=True" if target.ndim > 1 else ""
+        difference = "({softmax} - {target})" if sure else f"({{softmax}} * sum({{target}}{along}) - {{target}})"
     else:
         hot = (target[..., None] == np.arange(logits.shape[-1])).astype(np.int64)
         case.extra["hot"] = Operand("onehot({target})", hot)
         difference = "({softmax} - {hot})"
     count = logits.shape[0] if logits.ndim == 2 and case.options.get("reduction", "mean") == "mean" else 1
-    return f"{{g}} * {difference}" + (f" / {count}" if count != 1 else "")
+    upstream = "{g}[:, None]" if case.out.ndim else "{g}"
+    return f"{upstream} * {difference}" + (f" / {count}" if count != 1 else "")
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -289,12 +339,12 @@ FORMULAS: dict[str, Formula] = {
     ),
     "maximum": Formula("max({x}, {y})", {"x": _mask("x", "[{x} wins]"), "y": _mask("y", "[{y} wins]")}, _routes),
     "minimum": Formula("min({x}, {y})", {"x": _mask("x", "[{x} wins]"), "y": _mask("y", "[{y} wins]")}, _routes),
-    "sum": _of_x("sum({x})", _spread, "distributes: every summand gets the upstream gradient of its sum"),
-    "mean": _of_x("mean({x})", _mean, "distributes: every element gets its share of the upstream gradient"),
+    "sum": _of_x(_reduced("sum"), _spread, "distributes: every summand gets the upstream gradient of its sum"),
+    "mean": _of_x(_reduced("mean"), _mean, "distributes: every element gets its share of the upstream gradient"),
     "matmul": Formula("{x} @ {y}", {"x": _matmul_x, "y": _matmul_y}),
     "linear": Formula(
         _bias("{x} @ {w}^T"),
-        {"x": "{g} @ {w}", "w": "{g}^T @ {x}", "b": lambda c: sum_back("{g}", c.out.shape, c.shape("b"))},
+        {"x": "{g} @ {w}", "w": _linear_w, "b": lambda c: sum_back("{g}", c.out.shape, c.shape("b"))},
         _linear_words,
     ),
     "conv2d": Formula(_conv, {"x": _conv_x, "w": _conv_w, "b": "sum({g}, axis=(0, 2, 3))"}, _conv_words),
@@ -308,7 +358,11 @@ FORMULAS: dict[str, Formula] = {
         lambda case: f"to_windows({{g}} / {np.prod([int(n) for n in _window(case).split('x')])})",
         "distributes: every element of a window gets an equal share of the upstream gradient of that window",
     ),
-    "softmax": _of_x("softmax({x})", "{out} * ({g} - sum({g} * {out}, axis=-1))"),
+    "softmax": _of_x(
+        lambda case: f"softmax({{x}}{_along(case)})",
+        lambda case: f"{{out}} * ({{g}} - sum({{g}} * {{out}}{_along(case, ', keepdims=True')}))",
+        "multiplies: by the softmax s, after the mean of the upstream gradient, weighted with s, is taken off",
+    ),
     "softmax_cross_entropy": Formula(
         _cross_entropy,
         {"logits": _cross_entropy_logits},
