@@ -153,3 +153,13 @@ def test_sums_of_copies_are_true():
     copies = [rules.of(node) for node in nodes if node.op == "copy"]
     assert len(copies) == 1
     check(copies[0].backward[0])
+
+
+def test_the_call_that_failed_says_why():
+    x, w = tg.tensor(np.ones((2, 3)), requires_grad=True), tg.tensor(np.ones((4, 5)))
+    with pytest.raises(tg.ShapeError) as caught, tg.record():
+        tg.linear(tg.exp(x), w)
+    nodes = caught.value.graph.nodes
+    rule = Rules(nodes).of(nodes[-1])
+    assert (rule.words, rule.forward, rule.backward) == (str(caught.value), None, ())
+    assert str(Rules(nodes).of(nodes[1]).forward).splitlines()[0].startswith("#1 = exp(#0) = ")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tensorgraph.drawing.equations import Equation, Operand, Symbol
-from tensorgraph.drawing.rules import Rules, is_copy_gate
+from tensorgraph.drawing.rules import Rules, is_copy_gate, is_number
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -64,7 +64,7 @@ def lesson(nodes: tuple[GraphNode, ...], lr: float | None) -> Iterator[Section]:
 
 def _leaves(rules: Rules) -> list[GraphNode]:
     """What went in but single numbers, as it is used; w1, w2, w3 in the order of their numbers."""
-    leaves = [node for node in rules.nodes if node.gate is None and (node.op != "constant" or node.value.ndim)]
+    leaves = [node for node in rules.nodes if node.gate is None and not is_number(node)]
     families: dict[str, list[tuple[int, int]]] = {}
     for place, node in enumerate(leaves):
         if found := re.fullmatch(r"([^\d#]+)(\d{1,9})", rules.names[node.id]):
@@ -97,7 +97,7 @@ def _forward(rules: Rules, node: GraphNode) -> Item:
 
 def _start(rules: Rules) -> str:
     output = rules.nodes[-1]
-    if not output.value.ndim:
+    if output.shape == ():
         return f"It starts with {rules.gradient(output)} = 1."
     name = rules.names[-1]
     return f"{name} has several elements. The gradients are those of their sum: {rules.gradient(output)} is all ones."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorgraph._primitive import GATES
+from tensorgraph.drawing.digits import number
 from tensorgraph.drawing.equations import Equation, Operand, Symbol
 from tensorgraph.drawing.formulas import FORMULAS, Case, Formula, Template, sum_back
 from tensorgraph.drawing.worked import element
@@ -67,6 +68,8 @@ class Rules:
         """The rule of a gate."""
         if node.gate is None:
             raise ValueError(f"{node!r} is a value that went in and has no rule")
+        if node.value is None:  # the call in which an error was raised
+            return Rule(str(node.error), None, None, ())
         upstream = None if node.grad is None else Operand(self.gradient(node), node.grad)
         if is_copy_gate(node):
             return Rule(GATES["copy"], None, upstream, tuple(self._summed(node)))
@@ -75,6 +78,7 @@ class Rules:
         template = _made(formula.forward, case) or _call(node)
         forward = Equation(self.symbol(node), template, operands | case.extra, node.value)
         words = _made(formula.words, case) if formula.words else GATES[node.gate]
+        words = node.error or words
         if upstream is None:
             return Rule(words, forward, None, ())
         operands |= {"out": Operand(self.symbol(node), node.value), "g": upstream}
@@ -101,7 +105,7 @@ class Rules:
                 template = f"{{g}} * {{local_{i}}}"
             template = template or f"{node.op}_back({{g}})"
             if elementwise:
-                template = sum_back(template, node.value.shape, downstream.shape)
+                template = sum_back(template, case.out.shape, downstream.shape)
             equation = Equation(self._part(node, i), template, operands | case.extra, downstream)
             yield equation
             if worked := element(node, case.arrays, name, equation):
@@ -134,6 +138,11 @@ class Rules:
 def is_copy_gate(node: GraphNode) -> bool:
     """Whether it stands for a value that is used several times, and for no operation."""
     return node.gate == "copy" and node.primitive is None
+
+
+def is_number(node: GraphNode) -> bool:
+    """Whether it is a number of the program, which is its own name."""
+    return node.op == "constant" and node.shape == ()
 
 
 def _inputs(node: GraphNode) -> Iterator[tuple[str, int]]:
@@ -177,8 +186,8 @@ def _names(nodes: tuple[GraphNode, ...]) -> list[str]:
         elif node.name:
             name = _cleaned(node.name)
             names.append(name if given[name] == 1 else f"{name}#{node.id}")
-        elif node.op == "constant" and not node.value.ndim:
-            names.append(f"{node.value.item():g}")
+        elif is_number(node):
+            names.append(number(node.value))
         else:
             names.append(f"#{node.id}")
     if not nodes[-1].name and "L" not in given:
