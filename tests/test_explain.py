@@ -196,7 +196,7 @@ def test_matrices_stand_side_by_side():
         "#2: matmul\n"
         "   swaps: every input gets the upstream gradient times the other input\n"
         "     dL/dx = dL/d#2 @ w^T = [1 1] @ [3.0 -4.0]^T = [-1.0 0.5]\n"
-        "                                    [0.0  0.5]\n"
+        "                                    [  0  0.5]\n"
         "\n"
         "     dL/dx[0] = 1 * 3 + 1 * (-4) = -1\n"
         "\n"
@@ -218,6 +218,24 @@ def test_large_arrays_are_shown_as_shapes():
     )
     assert "parameter  W+ = W - 0.1 * dL/dW = (400, 120) - 0.1 * (400, 120) = (400, 120)" in str(explanation)
     assert len(str(explanation)) < 2000
+
+
+def test_a_long_vector_goes_on_in_the_next_line():
+    x, w = fixed(np.arange(10) / 4, "x"), leaf(np.ones(10), "w")
+    assert step(tg.explain((x * w).sum()), "#2: mul").splitlines()[2:] == [
+        "     dL/dw = dL/d#2 * x = [1 1 1 1 1 1 1 1  * [   0 0.25 0.50 0.75 1.00 1.25 1.50 1.75",
+        "                           1 1]                2.00 2.25]",
+        "           = [   0 0.25 0.50 0.75 1.00 1.25 1.50 1.75",
+        "              2.00 2.25]",
+    ]
+
+
+def test_numbers_without_room_become_shapes():
+    x, w = fixed(np.ones((3, 9)) / 7, "x"), leaf(np.ones((3, 9)), "w")
+    assert step(tg.explain((x * w).sum()), "#2: mul").splitlines()[2:4] == [
+        "     dL/dw = dL/d#2 * x = (3, 9) * (3, 9)",
+        "             [0.142857 0.142857 0.142857 0.142857 0.142857 0.142857 0.142857 0.142857 0.142857]",
+    ]
 
 
 def test_broadcasting_is_summed():

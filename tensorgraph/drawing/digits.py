@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 SMALL = 36  # elements: a larger array is shown as its shape
+LONG = 8  # elements of a vector in one line
 
 
 def is_small(array: Any) -> bool:
@@ -40,18 +41,32 @@ def rows(array: Any, digits: int = 6) -> list[str]:
         >>> import numpy as np
         >>> print(*rows(np.array([[1.0, -0.5], [0.0, 2.25]])), sep="\\n")
         [1.00 -0.50]
-        [0.00  2.25]
+        [   0  2.25]
     """
     if not array.size:
         return [f"empty {array.shape}"]
     if not array.ndim:
         return _written(array, digits)
     blocks = []
-    for matrix in matrices(array, digits):
+    found = matrices(array, digits)
+    if len(found) == len(found[0]) == 1:
+        return _wrapped(found[0][0])
+    for matrix in found:
         widths = [max(map(len, column)) for column in zip(*matrix, strict=True)]
         lines = [" ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in matrix]
         blocks.append([f"[{line}]" for line in lines])
     return ["  ".join(lines) for lines in zip(*blocks, strict=True)]
+
+
+def _wrapped(row: list[str]) -> list[str]:
+    """A vector in brackets; a long one goes on in further lines."""
+    if len(row) <= LONG:
+        return [f"[{' '.join(row)}]"]
+    width = max(map(len, row))
+    cells = [text.rjust(width) for text in row]
+    lines = [f" {' '.join(cells[i : i + LONG])} " for i in range(0, len(cells), LONG)]
+    lines = [line.ljust(len(lines[0])) for line in lines]
+    return [f"[{lines[0][1:]}", *lines[1:-1], f"{lines[-1].rstrip()}]"]
 
 
 def _written(array: Any, digits: int) -> list[str]:
@@ -65,7 +80,7 @@ def _written(array: Any, digits: int) -> list[str]:
     if not -6 <= magnitude < 10:
         return [_scientific(value, min(digits, exact)) for value in values]
     decimals = max(0, min(digits if magnitude >= -2 else digits - 1 - magnitude, exact - 1 - magnitude))
-    texts = [f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]  # + 0.0: no minus zero
+    texts = [f"{round(value, decimals) + 0.0:.{decimals}f}" if value else "0" for value in values]  # + 0.0: no -0.00
     zeros = min((len(text) - len(text.rstrip("0")) for text in texts if "." in text), default=0)
     return [text[: len(text) - zeros].rstrip(".") if "." in text else text for text in texts]
 

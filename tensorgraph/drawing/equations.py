@@ -69,7 +69,7 @@ class Equation:
         """The equation as text; a part that would make it too wide starts a new line below the first `=`."""
         left = str(self.left)
         parts: list[list[str]] = []
-        for part in self._parts(digits):
+        for part in self._parts(digits, width - len(left) - 3):
             if part != [left] and part not in parts:
                 parts.append(part)
         done: list[str] = []
@@ -82,18 +82,19 @@ class Equation:
             block = longer
         return [line.rstrip() for line in done + block]
 
-    def _parts(self, digits: int) -> Iterator[list[str]]:
+    def _parts(self, digits: int, room: int) -> Iterator[list[str]]:
         """The right-hand sides, each as a block of lines."""
         if self.template:
-            yield from self._filled(digits)
+            yield from self._filled(digits, room)
         yield rows(self.result, digits) if self.is_small else [shape_or_number(self.result)]
 
-    def _filled(self, digits: int) -> Iterator[list[str]]:
-        """The template in symbols, and in numbers or shapes."""
+    def _filled(self, digits: int, room: int) -> Iterator[list[str]]:
+        """The template in symbols, and in numbers or, where those have no room, in shapes."""
         if self.has_symbols:
             yield ["".join(filled(self.template, self.symbol))]
-        if self.is_small:
-            yield beside(*self.numbers(digits))
+        numbers = beside(*self.numbers(digits)) if self.is_small else None
+        if numbers and len(numbers[0]) <= room:
+            yield numbers
         else:
             yield ["".join(filled(self.template, lambda name: shape_or_number(self.operands[name].value)))]
 

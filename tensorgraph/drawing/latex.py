@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from tensorgraph.drawing.digits import matrices, number
-from tensorgraph.drawing.equations import Equation, Symbol, in_parentheses, neighbours, pieces, shape_or_number
+from tensorgraph.drawing.digits import matrices, number, rows
+from tensorgraph.drawing.equations import Equation, Symbol, beside, in_parentheses, neighbours, pieces, shape_or_number
 from tensorgraph.drawing.lesson import Item, Section
+
+_WIDE = 85  # characters: the numbers of an equation and its result do not stand in one line
 
 _HEAD = r"""\documentclass{article}
 \usepackage[a4paper, margin=2cm]{geometry}
@@ -73,8 +75,17 @@ def typeset(equation: Equation, digits: int = 6) -> str:
     ]
     parts = [part for part in dict.fromkeys(right) if part not in ("", left)]
     if len(parts) > 1 and r"\begin" in "".join(parts):
-        return rf"\begin{{aligned}}[t]{left} &= {parts[0]} \\ &= {' = '.join(parts[1:])}\end{{aligned}}"
+        lines = [parts[0], " = ".join(parts[1:])] if _width(equation, digits) < _WIDE else parts
+        body = r" \\ &= ".join(lines)
+        return rf"\begin{{aligned}}[t]{left} &= {body}\end{{aligned}}"
     return " = ".join([left, *parts])
+
+
+def _width(equation: Equation, digits: int) -> int:
+    """Of the numbers of an equation and its result, in characters."""
+    if not equation.is_small:
+        return 0
+    return len(beside(*equation.numbers(digits), rows(equation.result, digits))[0])
 
 
 def _name(equation: Equation, name: str, before: str, after: str) -> str:
