@@ -388,7 +388,19 @@ HOSTILE = 'a{x}\n```\n# `b` </script> \\input{/etc/passwd} %$&_^~"\ue001é'
 
 
 def hostile():
-    return tg.explain((leaf([1, 2], HOSTILE) * 2.0)[0] * leaf(2, "{g}"), lr=0.1)
+    @tg.extend.primitive(gate="function", name=HOSTILE)
+    def function(x, /, option=None):
+        return x * 2.0
+
+    @tg.extend.elementwise(gate="function", name=HOSTILE + "2")
+    def elementwise(x, /):
+        return x * 2.0
+
+    function.vjp(x=lambda g, out, x, option: g * 2.0)
+    elementwise.vjp(x=lambda g, out, x: g * 2.0)
+    with tg.scope(HOSTILE):
+        y = elementwise(function(leaf([1, 2], HOSTILE), option={HOSTILE: 1}))
+    return tg.explain(y[0] * leaf(2, "{g}"), lr=0.1)
 
 
 def test_a_name_stays_in_its_line():

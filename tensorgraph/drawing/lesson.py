@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tensorgraph.drawing.equations import Equation, Operand, Symbol
-from tensorgraph.drawing.rules import Rules, is_copy_gate, is_number
+from tensorgraph.drawing.rules import Rules, cleaned, is_copy_gate, is_number
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -92,7 +92,7 @@ def _leaf(rules: Rules, node: GraphNode) -> Item:
 
 def _forward(rules: Rules, node: GraphNode) -> Item:
     forward = rules.of(node).forward
-    return Item(node.op, () if forward is None else (forward,))
+    return Item(cleaned(node.op), () if forward is None else (forward,))
 
 
 def _start(rules: Rules) -> str:
@@ -105,8 +105,8 @@ def _start(rules: Rules) -> str:
 
 def _backward(rules: Rules, node: GraphNode) -> Item:
     rule = rules.of(node)
-    place = f", in {node.scope}" if node.scope else ""
-    return Item(f"{rules.names[node.id]}: {node.op}{place}", rule.backward, rule.words)
+    place = f", in {cleaned(node.scope)}" if node.scope else ""
+    return Item(f"{rules.names[node.id]}: {cleaned(node.op)}{place}", rule.backward, rule.words)
 
 
 def _gradient(rules: Rules, node: GraphNode) -> Item:

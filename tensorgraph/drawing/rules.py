@@ -100,10 +100,11 @@ class Rules:
             elementwise = node.primitive is not None and node.primitive.elementwise
             template = _made(formula.gradients.get(name, ""), case)
             if not template and elementwise:
-                symbol = f"d{node.op}/d{name}" if len(node.arguments) > 1 else f"{node.op}'({{{name}}})"
+                op = _literal(node.op)
+                symbol = f"d{op}/d{name}" if len(node.arguments) > 1 else f"{op}'({{{name}}})"
                 case.extra[f"local_{i}"] = Operand(symbol, np.asarray(case.local(name)))
                 template = f"{{g}} * {{local_{i}}}"
-            template = template or f"{node.op}_back({{g}})"
+            template = template or f"{_literal(node.op)}_back({{g}})"
             if elementwise:
                 template = sum_back(template, case.out.shape, downstream.shape)
             equation = Equation(self._part(node, i), template, operands | case.extra, downstream)
@@ -156,14 +157,13 @@ def _made(template: Template, case: Case) -> str:
 def _call(node: GraphNode) -> str:
     """An operation without a formula as a call: name(x, y, axis=0)."""
     given = [f"{{{name}}}" for name in node.arguments]
-    given += [f"{name}={_short(value)}" for name, value in node.options.items()]
-    return f"{node.op}({', '.join(given)})"
+    given += [f"{name}={_literal(repr(value))}" for name, value in node.options.items() if not callable(value)]
+    return f"{_literal(node.op)}({', '.join(given)})"
 
 
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    text = text if len(text) <= 40 else f"{text[:37]}..."
-    return text.replace("{", "{{").replace("}", "}}")
+def _literal(text: str) -> str:
+    """Text that stands for itself in a template."""
+    return cleaned(" ".join(text.split()), longest=40).replace("{", "{{").replace("}", "}}")
 
 
 def _local(node: GraphNode, arrays: dict[str, Any], name: str) -> Any:
@@ -179,12 +179,12 @@ def _local(node: GraphNode, arrays: dict[str, Any], name: str) -> Any:
 def _names(nodes: tuple[GraphNode, ...]) -> list[str]:
     """A name for each value: the user's, a constant's number, else # and the number of the node."""
     names: list[str] = []
-    given = Counter(_cleaned(node.name) for node in nodes if node.name)
+    given = Counter(cleaned(node.name) for node in nodes if node.name)
     for node in nodes:
         if is_copy_gate(node):
             names.append(names[node.inputs[0]])
         elif node.name:
-            name = _cleaned(node.name)
+            name = cleaned(node.name)
             names.append(name if given[name] == 1 else f"{name}#{node.id}")
         elif is_number(node):
             names.append(number(node.value))
@@ -195,7 +195,7 @@ def _names(nodes: tuple[GraphNode, ...]) -> list[str]:
     return names
 
 
-def _cleaned(name: str) -> str:
-    """A name in one line, of bounded length."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def cleaned(text: str, longest: int = 60) -> str:
+    """Text in one line, of bounded length."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
