@@ -158,6 +158,12 @@ def test_a_product_as_latex():
     assert "$v_{2}$ is the value of node 2." in text
 
 
+def test_products_of_arrays_have_a_sign_of_their_own_in_latex():
+    text = tg.explain((leaf([1, 2], "x") * fixed([3, 4], "y")).sum(), lr=0.5).to_latex()
+    assert r"{x} \odot {y} = {\left(1,\;2\right)} \odot {\left(3,\;4\right)}" in text
+    assert r"{x} - {0.5} \cdot {\frac{\partial L}{\partial x}}" in text
+
+
 def test_a_leaf_is_explained():
     assert str(tg.explain(leaf(3, "w"))) == (
         "What goes in\n============\nparameter  w = 3\n\nGradients\n=========\nparameter  dw/dw = 1\n"

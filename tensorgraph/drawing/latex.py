@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tensorgraph.drawing.digits import matrices, number, rows
-from tensorgraph.drawing.equations import Equation, Symbol, beside, in_parentheses, neighbours, pieces, shape_or_number
+from tensorgraph.drawing.equations import Equation, Symbol, beside, in_parentheses, neighbours, shape_or_number
 from tensorgraph.drawing.lesson import Item, Section
 
 _WIDE = 85  # characters: the numbers of an equation and its result do not stand in one line
@@ -66,11 +66,10 @@ def typeset(equation: Equation, digits: int = 6) -> str:
         return rf"\left({text}\right)" if in_parentheses(text, before, after) else text
 
     values = written if equation.is_small else lambda name, *_: _shape(operands[name].value)
-    used = [operands[name].value.ndim for _, name in pieces(equation.template) if name is not None]
-    times = r"\odot" if used and used[0] and any(used[1:]) else r"\cdot"
+    arrays = frozenset(name for name, operand in operands.items() if operand.value.ndim)
     right = [
-        _filled(equation.template, times, partial(_name, equation)) if equation.has_symbols else "",
-        _filled(equation.template, times, values),
+        _filled(equation.template, partial(_name, equation), arrays) if equation.has_symbols else "",
+        _filled(equation.template, values, arrays),
         array(equation.result, digits) if equation.is_small else _shape(equation.result),
     ]
     parts = [part for part in dict.fromkeys(right) if part not in ("", left)]
@@ -91,7 +90,7 @@ def _width(equation: Equation, digits: int) -> int:
 def _name(equation: Equation, name: str, before: str, after: str) -> str:
     given = equation.operands[name].symbol
     if not isinstance(given, Symbol):
-        return _filled(given or "", r"\cdot", partial(_name, equation))
+        return _filled(given or "", partial(_name, equation))
     return rf"\left({symbol(given)}\right)" if given.of and after.startswith("^") else symbol(given)
 
 
@@ -146,29 +145,33 @@ def _shape(value: Any) -> str:
 
 # --- templates --------------------------------------------------------------------------------------------------------
 
+_ELEMENTWISE = "\x01"  # the sign between two arrays that are multiplied element by element
 _FIELD = 0xE000  # a private character stands for each name in braces while the text around them is translated
 
 
-def _filled(template: str, times: str, fill: Callable[[str, str, str], str]) -> str:
+def _filled(template: str, fill: Callable[[str, str, str], str], arrays: frozenset[str] = frozenset()) -> str:
     """A template in LaTeX; `fill` gets a name, the text before it and the text after it."""
     fields: list[str] = []
     marked = before = ""
+    last: str | None = None
     for text, name, after in neighbours(template):
-        marked += re.sub(r"[^ -~]", "?", text)
+        plain = re.sub(r"[^ -~]", "?", text)
+        marked += plain.replace(" * ", f" {_ELEMENTWISE} ") if last in arrays and name in arrays else plain
         before += text
+        last = name
         if name is not None:
             marked += chr(_FIELD + len(fields))
             fields.append(fill(name, before, after))
             before += name
-    return re.sub("[\ue000-\uf8ff]", lambda mark: f"{{{fields[ord(mark[0]) - _FIELD]}}}", _translated(marked, times))
+    return re.sub("[\ue000-\uf8ff]", lambda mark: f"{{{fields[ord(mark[0]) - _FIELD]}}}", _translated(marked))
 
 
-def _translated(text: str, times: str) -> str:
+def _translated(text: str) -> str:
     """What stands around the names of a template."""
     text = re.sub(r"[#$%&{}]", r"\\\g<0>", text.replace("\\", r"\backslash ").replace("~", r"\sim "))
     text = re.sub(r"\^\(([^()]*)\)", r"^{\1}", text.replace("^T", r"^{\top}"))
     text = re.sub(r"\be(-?\d+)", r" \\cdot 10^{\1}", re.sub(r"(\d)x(?=\d)", r"\1 \\times ", text))
-    text = text.replace(" * ", f" {times} ").replace(" @ ", r"\,").replace("...", r"\cdots")
+    text = text.replace("*", r"\cdot").replace(_ELEMENTWISE, r"\odot").replace(" @ ", r"\,").replace("...", r"\cdots")
     return _WORD.sub(_word, text).replace("(", r"\left(").replace(")", r"\right)").replace("'", r"\text{'}")
 
 
