@@ -44,7 +44,7 @@ def _markdown(section: Section, digits: int) -> Iterator[str]:
     yield f"## {section.title}"
     yield ""
     if section.intro:
-        yield section.intro
+        yield _escaped(section.intro)
         yield ""
     if not section.steps:
         yield from _block(_table(section, digits))
@@ -54,7 +54,7 @@ def _markdown(section: Section, digits: int) -> Iterator[str]:
             yield f"... {section.hidden:,} steps are not shown ..."
             yield ""
         else:
-            yield f"**{number}.** {_code(item.label)} {item.words}."
+            yield f"**{number}.** {_code(item.label)} {_escaped(item.words)}."
             yield ""
             yield from _block(_equations(item, digits, WIDTH))
 
@@ -91,6 +91,11 @@ def _table(section: Section, digits: int) -> Iterator[str]:
         apart = len(lines) > 1
         for i, line in enumerate(lines):
             yield f"{item.label if i == named else '':{width}}  {line}"
+
+
+def _escaped(text: str) -> str:
+    """Words in Markdown that stand for themselves, with the names in them."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)
 
 
 def _code(text: str) -> str:

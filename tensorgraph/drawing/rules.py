@@ -29,7 +29,6 @@ class Rule:
 
     words: str  # what it does with the upstream gradient
     forward: Equation | None  # what it computes; None for copy gates
-    upstream: Operand | None  # the gradient that arrives, None if none does
     backward: tuple[Equation, ...]  # what it sends back: upstream times local is downstream
 
 
@@ -69,21 +68,19 @@ class Rules:
         if node.gate is None:
             raise ValueError(f"{node!r} is a value that went in and has no rule")
         if node.value is None:  # the call in which an error was raised
-            return Rule(str(node.error), None, None, ())
-        upstream = None if node.grad is None else Operand(self.gradient(node), node.grad)
+            return Rule(str(node.error), None, ())
         if is_copy_gate(node):
-            return Rule(GATES["copy"], None, upstream, tuple(self._summed(node)))
+            return Rule(GATES["copy"], None, tuple(self._summed(node)))
         case, formula = self._case(node), FORMULAS.get(node.op, _NO_FORMULA)
         operands = {name: Operand(self.symbol(self.nodes[i]), self.nodes[i].value) for name, i in _inputs(node)}
         template = _made(formula.forward, case) or _call(node)
         forward = Equation(self.symbol(node), template, operands | case.extra, node.value)
         words = _made(formula.words, case) if formula.words else GATES[node.gate]
         words = node.error or words
-        if upstream is None:
-            return Rule(words, forward, None, ())
-        operands |= {"out": Operand(self.symbol(node), node.value), "g": upstream}
-        backward = tuple(self._sent(node, case, formula, operands))
-        return Rule(words, forward, upstream, backward)
+        if node.grad is None:
+            return Rule(words, forward, ())
+        operands |= {"out": Operand(self.symbol(node), node.value), "g": Operand(self.gradient(node), node.grad)}
+        return Rule(words, forward, tuple(self._sent(node, case, formula, operands)))
 
     def _case(self, node: GraphNode) -> Case:
         arrays = {name: self.nodes[i].value for name, i in _inputs(node)}
