@@ -54,7 +54,9 @@ class Explanation:
         return as_latex(lesson(self.nodes, self._lr), self._digits)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write it to a file, in the format that the suffix says: .txt, .md or .tex.
+        """Write it to a file, in the format that the suffix says: .txt, .md, .tex or .html.
+
+        HTML is the live page of the graph, which steps through the same gates.
 
         Raises:
             ValueError: another suffix.
@@ -62,10 +64,15 @@ class Explanation:
         from pathlib import Path
 
         path = Path(path)
-        formats = {".txt": self.__str__, ".md": self.to_markdown, ".tex": self.to_latex}
+        formats = {".txt": self.__str__, ".md": self.to_markdown, ".tex": self.to_latex, ".html": self._page}
         if path.suffix not in formats:
             raise ValueError(f"explain: save takes the suffixes {', '.join(formats)}, got {str(path)!r}")
         path.write_text(formats[path.suffix](), encoding="utf-8")
+
+    def _page(self) -> str:
+        from tensorgraph.drawing.page import page  # type: ignore[import-not-found,unused-ignore]
+
+        return page(self.nodes)
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.nodes[-1].op!r}, {len(self.nodes)} nodes; print() shows it>"
@@ -83,7 +90,7 @@ def explain(output: Any, *, lr: float | None = None, digits: int = 6) -> Explana
         digits: how many digits to show after the point, and after the zeros that follow it.
 
     Returns:
-        An `Explanation`: print it, or save it as .txt, .md or .tex.
+        An `Explanation`: print it, or save it as .txt, .md, .tex or .html.
 
     Raises:
         GradError: nothing was recorded, or an earlier backward pass has freed the graph. TypeError: not a tensor.

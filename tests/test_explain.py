@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -457,8 +458,15 @@ def test_it_is_saved_by_suffix(tmp_path):
     }.items():
         explanation.save(tmp_path / f"x{suffix}")
         assert (tmp_path / f"x{suffix}").read_text(encoding="utf-8") == text
-    with pytest.raises(ValueError, match=r"^explain: save takes the suffixes .txt, .md, .tex, got '.*x.docx'$"):
+    with pytest.raises(ValueError, match=r"^explain: save takes the suffixes .txt, .md, .tex, .html, got '.*x.docx'$"):
         explanation.save(str(tmp_path / "x.docx"))
+
+
+def test_as_html_it_is_the_live_page(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorgraph.drawing.page", SimpleNamespace(page=lambda nodes: repr(nodes)))
+    explanation = tg.explain(neuron())
+    explanation.save(tmp_path / "x.html")
+    assert (tmp_path / "x.html").read_text(encoding="utf-8") == repr(explanation.nodes)
 
 
 def test_a_notebook_shows_it():
