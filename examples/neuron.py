@@ -1,4 +1,4 @@
-"""A neuron, then a small network: the course's worked examples W1 and W2, figure by figure.
+"""A neuron, then a small network: the course's worked examples W1 and W2, gate by gate and figure by figure.
 
 python examples/neuron.py
 """
@@ -11,38 +11,42 @@ import nn
 import tensorgraph as tg
 
 
-def number(value: Any) -> tg.Tensor:
-    """A weight, in double precision so that all printed digits hold."""
-    return tg.tensor(value, dtype="float64", requires_grad=True)
+def number(value: Any, name: str, learned: bool = True) -> tg.Tensor:
+    """A weight or an input, in double precision so that all printed digits hold."""
+    return tg.tensor(value, dtype="float64", requires_grad=learned, name=name)
 
 
 def neuron() -> None:
     """W1: z = x1 w1 + x2 w2 + b, then its sigmoid."""
-    x1, x2 = -1.0, -2.0
-    w1, w2, b = number(2.0), number(-3.0), number(-3.0)
+    x1, x2 = number(-1.0, "x1", learned=False), number(-2.0, "x2", learned=False)
+    w1, w2, b = number(2.0, "w1"), number(-3.0, "w2"), number(-3.0, "b")
     z = x1 * w1 + x2 * w2 + b
+    z.name = "z"
     out = tg.sigmoid(z)
+    print("W1, a neuron\n")
+    print(tg.explain(out))
     out.backward()
-    print("W1, a neuron")
     check("z", z, 1.0)
     check("sigmoid(z)", out, 0.731059)
     slope = 0.731059 * (1 - 0.731059)  # of the sigmoid; the add gates pass it on, the mul gates multiply it by x
-    check("d/dw1", w1.grad, slope * x1)
-    check("d/dw2", w2.grad, slope * x2)
+    check("d/dw1", w1.grad, slope * -1.0)
+    check("d/dw2", w2.grad, slope * -2.0)
     check("d/db", b.grad, slope)
 
 
 def perceptron() -> None:
     """W2: two inputs, two hidden neurons, two outputs, and one step of gradient descent."""
-    i, target = np.array([0.05, 0.10]), np.array([0.01, 0.99])
-    w14 = number([[0.15, 0.20], [0.25, 0.30]])  # a row for each hidden neuron
-    w58 = number([[0.40, 0.45], [0.50, 0.55]])  # a row for each output neuron
-    b1, b2 = number(0.35), number(0.60)  # one for a whole layer
+    i, target = number([0.05, 0.10], "i", learned=False), number([0.01, 0.99], "target", learned=False)
+    w14 = number([[0.15, 0.20], [0.25, 0.30]], "W_hidden")  # a row for each hidden neuron
+    w58 = number([[0.40, 0.45], [0.50, 0.55]], "W_out")  # a row for each output neuron
+    b1, b2 = number(0.35, "b1"), number(0.60, "b2")  # one for a whole layer
     h = tg.sigmoid(w14 @ i + b1)  # (2, 2) @ (2,) -> (2,)
     o = tg.sigmoid(w58 @ h + b2)
     error = ((target - o) ** 2).sum() / 2
+    h.name, o.name, error.name = "h", "o", "E"
+    print("\nW2, a multilayer perceptron\n")
+    print(tg.explain(error, lr=0.5))
     error.backward()
-    print("W2, a multilayer perceptron")
     check("h", h, [0.5932699921, 0.5968843783], digits=10)
     check("o", o, [0.7513650696, 0.7729284653], digits=10)
     check("E", error, 0.2983711088, digits=10)

@@ -49,7 +49,7 @@ def main() -> None:
         }
     )
     net.load_state_dict({name: np.array(value) for name, value in WEIGHTS.items()})
-    image = tg.tensor([[IMAGE]], requires_grad=True)  # (1, 1, 3, 3): one image, one channel
+    image = tg.tensor([[IMAGE]], requires_grad=True, name="image")  # (1, 1, 3, 3): one image, one channel
 
     print("forward")
     check("after convolution, ReLU and flatten", net[:3](image), [[1.9, 0.3, 0.3, 1.9]])
@@ -59,6 +59,9 @@ def main() -> None:
     check("softmax", tg.softmax(logits), [[0.294838, 0.705162]])
     loss = nn.CrossEntropyLoss()(logits, [0])  # the image is of class 0
     check("loss", loss, 1.221328)
+
+    print("\nthe same, gate by gate\n")
+    print(tg.explain(loss, lr=0.5))
 
     print("backward")
     loss.backward()

@@ -20,6 +20,7 @@ from tensorgraph.creation import (
 )
 from tensorgraph.detect import detect_nan
 from tensorgraph.errors import GradError, ShapeError
+from tensorgraph.explain import Explanation, explain
 from tensorgraph.graph import Graph, draw, graph
 from tensorgraph.ops import (
     abs,
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     from tensorgraph import testing
 
 __all__ = [
+    "Explanation",
     "GradError",
     "Graph",
     "ShapeError",
@@ -157,6 +159,7 @@ __all__ = [
     "equal",
     "exp",
     "expand_dims",
+    "explain",
     "expm1",
     "extend",
     "eye",

@@ -19,7 +19,7 @@ LAYERS = """
 nn
 __main__
 tensorgraph/__init__.py
-detect, extend, testing
+detect, explain, extend, testing
 graph
 checking, drawing
 _memory, _snapshot

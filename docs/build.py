@@ -1,0 +1,43 @@
+"""Write the pages that are made by running code: the worked examples.
+
+python docs/build.py
+
+A page in docs/worked/ has a title, a text and a program, all written by hand. The program leaves an `explanation`; its
+Markdown is what stands below the line that says so.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tensorgraph import Explanation
+
+PAGES = sorted((Path(__file__).parent / "worked").glob("*.md"))
+LINE = re.compile(r"^<!-- What follows is written by docs/build\.py: .* -->\n", re.MULTILINE)
+PROGRAM = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+
+
+def explanation(page: Path) -> Explanation:
+    """What the page's program leaves."""
+    program = PROGRAM.search(page.read_text(encoding="utf-8"))
+    if program is None:
+        raise ValueError(f"{page}: needs a program")
+    namespace: dict[str, Any] = {"__name__": "__page__"}
+    exec(compile(program[1], str(page), "exec"), namespace)
+    return namespace["explanation"]
+
+
+def built(page: Path) -> str:
+    """The page as it should be: the part written by hand as it is, the other made anew."""
+    text = page.read_text(encoding="utf-8")
+    line = LINE.search(text)
+    if line is None:
+        raise ValueError(f"{page}: needs the line that says what follows")
+    return f"{text[: line.end()]}\n{explanation(page).to_markdown().rstrip()}\n"
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(built(page), encoding="utf-8")
