@@ -57,7 +57,9 @@ class Block(nn.Module):
 
 
 def residual_network(blocks=2):
-    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), *[Block() for _ in range(blocks)], nn.Flatten(), nn.Linear(128, 3))
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), *[Block() for _ in range(blocks)], nn.Flatten(), nn.Linear(128, 3)
+    )
     images = np.linspace(-1, 1, 2 * 64, dtype=np.float32).reshape(2, 1, 8, 8)
     return tg.softmax_cross_entropy(net(tg.tensor(images, name="images")), np.array([0, 2]))
 
@@ -136,7 +138,9 @@ def chromium():
     missing = [program for program in ("chromium", "chromedriver") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"no {' and no '.join(missing)}: the live page is not tested in a browser")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium: the live page is not tested in a browser")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="no selenium: the live page is not tested in a browser"
+    )
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1600,1000"):
@@ -182,8 +186,8 @@ class Reader:
         return self.driver.execute_script("""
             const seen = [...document.querySelectorAll(".label.gradient")]
               .filter((label) => getComputedStyle(label).visibility === "visible")
-              .map((label) => [label.dataset.edge, [...label.querySelectorAll("text")].map((t) => t.textContent).join(" ")]);
-            return Object.fromEntries(seen);""")
+              .map((label) => [label.dataset.edge, [...label.querySelectorAll("text")].map((t) => t.textContent)]);
+            return Object.fromEntries(seen.map(([edge, lines]) => [edge, lines.join(" ")]));""")
 
     def exact(self, kind):
         """All digits of the value or the gradient in the facts."""
@@ -237,7 +241,9 @@ def test_stepping_to_the_end_shows_the_gradients_of_backward(read):
 
 
 def key(reader, tensor):
-    return reader.driver.execute_script("return graph.nodes.find((node) => node.name === arguments[0]).key", tensor.name)
+    return reader.driver.execute_script(
+        "return graph.nodes.find((node) => node.name === arguments[0]).key", tensor.name
+    )
 
 
 def test_the_rule_of_every_step_is_spelled_out(read):
@@ -248,7 +254,9 @@ def test_the_rule_of_every_step_is_spelled_out(read):
     assert reader.item("n2").get_attribute("class").endswith("current")
     reader.press(keys().END)
     assert reader.text("#rule .heading").startswith("Backward #2 mul swaps")
-    parts = {role: [part.text for part in reader.all(f"#rule .part.{role}")] for role in ("upstream", "local", "downstream")}
+    parts = {
+        role: [part.text for part in reader.all(f"#rule .part.{role}")] for role in ("upstream", "local", "downstream")
+    }
     assert parts == {
         "upstream": ["dL/d#2", "0.196612"],
         "local": ["x1", "-1"],
@@ -333,7 +341,9 @@ def test_the_keyboard_reaches_every_gate_and_its_facts(read):
         reader.press(keys().TAB)
         met.append(reader.driver.switch_to.active_element.get_attribute("data-key"))
     assert sorted(met) == sorted(reader.items())
-    outline = reader.driver.execute_script("return getComputedStyle(document.activeElement.querySelector('rect')).strokeWidth")
+    outline = reader.driver.execute_script(
+        "return getComputedStyle(document.activeElement.querySelector('rect')).strokeWidth"
+    )
     assert outline == "4px"
     reader.item("n9").send_keys(keys().ENTER)
     facts = reader.text("#facts")

@@ -6,19 +6,14 @@ const GAP = { column: 40, row: 26, edge: 14, side: 22, title: 30, line: 34, turn
 const SWEEPS = 12;
 
 /**
- * Give every item in the picture x, y, width and height, and every edge the horizontal runs it is drawn through.
- * `measure(item, edgesIn)` sets width and height of a node or folded box, `room` (what the labels of its edges take to its
- * left), and `inY`, `outY`: at which height an edge meets it. A box wider than `widest` continues in a new line.
+ * Give every item in the picture x and y, open boxes their width and height, and every edge the horizontal runs through
+ * which it is drawn. Nodes and folded boxes have `width`, `height`, `room` (what the labels of their edges take to the
+ * left) and `inY`, `outY`: at which height an edge meets them. A box wider than `widest` continues in a new line.
  */
-function layout(edges, measure, widest) {
-  for (const item of [root, ...graph.boxes]) item.segments = [];
-  const into = new Map();
-  for (const edge of edges) {
-    if (!into.has(edge.target)) into.set(edge.target, []);
-    into.get(edge.target).push(edge);
-    cutAtBoxes(edge);
-  }
-  layOutBox(root, (item) => measure(item, into.get(item) ?? []), widest);
+function layout(edges, widest) {
+  for (const box of [root, ...graph.boxes]) box.segments = [];
+  edges.forEach(cutAtBoxes);
+  layOutBox(root, widest);
   placeInside(root, 0, 0);
   for (const edge of edges) edge.runs = edge.path.flatMap((segment) => moved(segment));
 }
@@ -41,11 +36,10 @@ function cutAtBoxes(edge) {
   edge.path = path;
 }
 
-function layOutBox(box, measure, widest) {
+function layOutBox(box, widest) {
   const vertices = new Map(); // item -> vertex
   for (const item of box.items) {
-    if (isBox(item) && item.open) layOutBox(item, measure, widest);
-    else measure(item);
+    if (isBox(item) && item.open) layOutBox(item, widest);
     vertices.set(item, vertex({ item, width: item.width, height: item.height }));
   }
   const ports = [];
@@ -98,7 +92,7 @@ function rank(vertices, ports) {
   for (const port of ports) port.rank = port.before.length ? highest : lowest;
 }
 
-/** The columns, with a bend in every column that an edge passes. */
+/** The columns, with a bend in every column that an edge passes; edges from the same place bend together. */
 function inColumns(vertices, segments) {
   const ranks = vertices.map((v) => v.rank);
   const lowest = Math.min(...ranks);
@@ -110,17 +104,21 @@ function inColumns(vertices, segments) {
     whole.from.after.splice(whole.from.after.indexOf(whole), 1);
     whole.to.before.splice(whole.to.before.indexOf(whole), 1);
     segment.links = [];
-    let from = whole.from;
-    let outY = whole.outY;
-    for (let rank = from.rank + 1; rank <= whole.to.rank; rank++) {
-      const to = rank === whole.to.rank ? whole.to : vertex({ bend: true, rank });
-      const link = { from, to, outY, inY: to.bend ? 0 : whole.inY };
-      segment.links.push(link);
-      connect(link);
-      if (to.bend) columns[rank - lowest].push(to);
-      from = to;
+    let { from, outY } = whole;
+    const bends = ((whole.from.bends ??= {})[outY] ??= []); // the links to them
+    for (let rank = from.rank + 1; rank < whole.to.rank; rank++) {
+      if (!bends[rank]) {
+        bends[rank] = { from, to: vertex({ bend: true, rank }), outY, inY: 0 };
+        columns[rank - lowest].push(bends[rank].to);
+        connect(bends[rank]);
+      }
+      segment.links.push(bends[rank]);
+      from = bends[rank].to;
       outY = 0;
     }
+    const arriving = { ...whole, from, outY };
+    segment.links.push(arriving);
+    connect(arriving);
   }
   return columns;
 }
@@ -178,18 +176,16 @@ function pool(column) {
     const above = column[i - 1];
     if (above) offset += above.height + (above.bend || above.port || v.bend || v.port ? GAP.edge : GAP.row);
     v.offset = offset;
-    blocks.push({ sum: (v.wish - offset) * v.weight, weight: v.weight, members: [v] });
-    while (blocks.length > 1) {
-      const [one, other] = blocks.slice(-2);
-      if (one.sum / one.weight <= other.sum / other.weight) break;
-      blocks.splice(-2, 2, {
-        sum: one.sum + other.sum,
-        weight: one.weight + other.weight,
-        members: [...one.members, ...other.members],
-      });
+    let block = { first: i, sum: (v.wish - offset) * v.weight, weight: v.weight };
+    while (blocks.length && blocks.at(-1).sum / blocks.at(-1).weight > block.sum / block.weight) {
+      const { first, sum, weight } = blocks.pop();
+      block = { first, sum: sum + block.sum, weight: weight + block.weight };
     }
+    blocks.push(block);
   });
-  for (const { sum, weight, members } of blocks) for (const v of members) v.y = sum / weight + v.offset;
+  blocks.forEach(({ first, sum, weight }, i) => {
+    for (const v of column.slice(first, blocks[i + 1]?.first)) v.y = sum / weight + v.offset;
+  });
 }
 
 /** Columns in lines, as words in a text; a line ends where few edges cross, and not after what goes in. */

@@ -24,15 +24,12 @@ function redraw() {
 function showStep() {
   const { current } = state;
   for (const edge of state.edges) {
-    const known = knows(edge);
-    edge.labels.value?.classList.toggle("unknown", !known.value);
-    edge.labels.gradient?.classList.toggle("unknown", !known.gradient);
-    const uses = edge.uses.map(({ node }) => node);
-    const phase = current?.phase;
-    const lit = phase === "backward" || phase === "forward" ? uses.includes(current.node) : edge.target === end && phase;
-    edge.line.classList.toggle("lit", Boolean(lit));
-    edge.line.classList.toggle("backward", Boolean(lit) && phase !== "forward");
-    edge.line.classList.toggle("unknown", !known.value);
+    const status = statusOf(edge);
+    if (edge.status && Object.keys(status).every((key) => status[key] === edge.status[key])) continue;
+    edge.status = status;
+    edge.labels.value?.classList.toggle("unknown", !status.value);
+    edge.labels.gradient?.classList.toggle("unknown", !status.gradient);
+    edge.line.setAttribute("class", `edge ${status.lit ? `lit ${status.lit}` : ""} ${status.value ? "" : "unknown"}`);
   }
   for (const element of world.querySelectorAll(".current")) element.classList.remove("current", "backward");
   if (current) {
@@ -87,6 +84,7 @@ function setView({ x, y, scale }, smooth = false) {
   world.style.transition = smooth && !still.matches ? "transform 0.35s" : "none";
   world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
   svg.classList.toggle("far", scale < READABLE);
+  svg.classList.toggle("farther", scale < READABLE / 4);
 }
 
 function zoom(factor, x = svg.clientWidth / 2, y = svg.clientHeight / 2) {

@@ -44,7 +44,9 @@ def page(nodes: tuple[GraphNode, ...]) -> str:
     """The page as text. It needs nothing but itself."""
     graph = _embedded(facts(nodes))
     folder = files("tensorgraph.drawing")
-    return _PLACE.sub(lambda place: graph if place[1] == "graph" else _read(folder / place[1]), _read(folder / "page.html"))
+    return _PLACE.sub(
+        lambda place: graph if place[1] == "graph" else _read(folder / place[1]), _read(folder / "page.html")
+    )
 
 
 def _read(file: Traversable) -> str:
@@ -118,19 +120,20 @@ def _equation(equation: Equation) -> Facts:
     pieces = [("upstream" if text == "{g}" else "", text) for text in re.split(r"(\{g\})", template) if text]
     if template.startswith("{g} × "):
         pieces = [("upstream", "{g}"), ("", " × "), ("local", template.removeprefix("{g} × "))]
+    has_symbols, is_small = equation.has_symbols, equation.is_small
+
+    def shown(text: str) -> tuple[str, list[str]]:
+        symbols = "".join(filled(text, equation.symbol)) if has_symbols else ""
+        if is_small:
+            return symbols, beside(*replace(equation, template=text).numbers(DIGITS))
+        return symbols, ["".join(filled(text, lambda name: shape_or_number(equation.operands[name].value)))]
+
     return {
         "left": str(equation.left),
-        "symbols": equation.has_symbols,
-        "pieces": [(role, *_piece(replace(equation, template=text), equation)) for role, text in pieces],
-        "result": rows(equation.result) if equation.is_small else [shape_or_number(equation.result)],
+        "symbols": has_symbols,
+        "pieces": [(role, *shown(text)) for role, text in pieces],
+        "result": rows(equation.result) if is_small else [shape_or_number(equation.result)],
     }
-
-
-def _piece(piece: Equation, whole: Equation) -> tuple[str, list[str]]:
-    symbols = "".join(filled(piece.template, piece.symbol)) if whole.has_symbols else ""
-    if whole.is_small:
-        return symbols, beside(*piece.numbers(DIGITS))
-    return symbols, ["".join(filled(piece.template, lambda name: shape_or_number(piece.operands[name].value)))]
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------

@@ -72,6 +72,17 @@ function labelSize(numbers, withShape) {
   return { lines, map, width: Math.max(width, map.width), height: map.height + lines.length * (LINE + 2) };
 }
 
+function measureAll(all) {
+  const into = Map.groupBy(all, (edge) => edge.target);
+  const visit = (box) => {
+    for (const item of box.items) {
+      if (isBox(item) && item.open) visit(item);
+      else measure(item, into.get(item) ?? []);
+    }
+  };
+  visit(root);
+}
+
 /** Size of a node or of a folded box: high enough for the labels of all edges that end there. */
 function measure(item, edgesIn) {
   item.title = titleOf(item);
@@ -130,15 +141,18 @@ const plural = (number, word) => `${number.toLocaleString("en")} ${word}${number
 // --- SVG --------------------------------------------------------------------------------------------------------------
 
 const WIDTHS = [Infinity, 3600, 2900, 2400, 2000, 1700, 1400, 1150, 950]; // of a line, to choose from
+const MANY = 250; // items: with more there is one choice
 
 /** Lay out so that everything is as large as possible on the screen; shorter lines must be worth it. */
 function arrange(all) {
+  measureAll(all);
   const size = (widest) => {
-    layout(all, measure, widest);
+    layout(all, widest);
     return Math.min(svg.clientWidth / root.width, svg.clientHeight / root.height) * (widest === Infinity ? 1.2 : 1);
   };
-  const sizes = WIDTHS.map(size);
-  layout(all, measure, WIDTHS[sizes.indexOf(Math.max(...sizes))]);
+  const widths = count() > MANY ? [2400] : WIDTHS;
+  const sizes = widths.map(size);
+  layout(all, widths[sizes.indexOf(Math.max(...sizes))]);
 }
 
 /** Draw everything anew, at new places. Returns the edges with their elements. */

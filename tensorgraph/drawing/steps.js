@@ -21,10 +21,16 @@ const state = {
   selected: null,
 };
 
-/** Whether the value, or the gradient, of an edge is known by now. */
-function knows(edge) {
+/** Whether the value and the gradient of an edge are known by now, and whether the current step uses the edge. */
+function statusOf(edge) {
   const sent = edge.target === end ? forward.length + 1 : Math.min(...edge.uses.map(({ node }) => sentAt.get(node) ?? 0));
-  return { value: (computedAt.get(edge.from) ?? 0) <= state.done, gradient: sent <= state.done };
+  const { node, phase } = state.current ?? {};
+  const lit = phase === "seed" ? edge.target === end : edge.uses.some((use) => use.node === node);
+  return {
+    value: (computedAt.get(edge.from) ?? 0) <= state.done,
+    gradient: sent <= state.done,
+    lit: lit && (phase === "forward" ? "value" : "gradient"),
+  };
 }
 
 /** The next place to stop: in a folded box all gates that follow each other are one step. */
