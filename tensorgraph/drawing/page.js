@@ -4,7 +4,8 @@
 const $ = (id) => document.getElementById(id);
 const controls = { first: toFirst, back, play, step, last: toLast, fit: showAll, help: toggleKeys };
 const view = { x: 0, y: 0, scale: 1 };
-const READABLE = 0.42; // scale from which letters can be read
+const FAR = 0.42; // scale below which letters are not drawn
+const READABLE = 0.7; // scale at which a step is shown, if not all is to be seen
 const WAIT = 1300; // milliseconds from step to step
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let playing = null;
@@ -83,8 +84,8 @@ function setView({ x, y, scale }, smooth = false) {
   Object.assign(view, { x, y, scale });
   world.style.transition = smooth && !still.matches ? "transform 0.35s" : "none";
   world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-  svg.classList.toggle("far", scale < READABLE);
-  svg.classList.toggle("farther", scale < READABLE / 4);
+  svg.classList.toggle("far", scale < FAR);
+  svg.classList.toggle("farther", scale < FAR / 4);
 }
 
 function zoom(factor, x = svg.clientWidth / 2, y = svg.clientHeight / 2) {

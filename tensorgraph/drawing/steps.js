@@ -25,7 +25,8 @@ const state = {
 function statusOf(edge) {
   const sent = edge.target === end ? forward.length + 1 : Math.min(...edge.uses.map(({ node }) => sentAt.get(node) ?? 0));
   const { node, phase } = state.current ?? {};
-  const lit = phase === "seed" ? edge.target === end : edge.uses.some((use) => use.node === node);
+  const carries = ({ node: user, index }) => user === node && (phase === "forward" || user.downstream[index] !== null);
+  const lit = phase === "seed" ? edge.target === end : edge.uses.some(carries);
   return {
     value: (computedAt.get(edge.from) ?? 0) <= state.done,
     gradient: sent <= state.done,
@@ -57,10 +58,10 @@ function spelled() {
   }
   const { node, phase } = state.current;
   const box = shown(node);
-  const word = phase === "forward" ? "Forward" : "Backward";
-  lines.append(heading(word, phase === "seed" ? "the output by itself" : `${node.called} ${node.op}`, node));
+  const what = isBox(box) ? box.label : phase === "seed" ? "the output by itself" : `${node.called} ${node.op}`;
+  lines.append(heading(phase === "forward" ? "Forward" : "Backward", what, isBox(box) ? null : node.layers?.at(-1)));
   if (isBox(box)) {
-    lines.append(line("hint", `Folded: ${box.label}. Press F on it to step through its gates.`));
+    lines.append(line("hint", `${titleOf(box).small[0]}, folded. Press F to unfold it and to go through its gates.`));
     return lines;
   }
   if (phase === "seed") {
@@ -93,6 +94,8 @@ function summary() {
 /** left = symbols = numbers = result, with captions: downstream = upstream × local. */
 function equation({ left, symbols, pieces, result }, kind) {
   const element = line(`equation ${kind}`, "");
+  const length = [left, ...pieces.flatMap(([, names, numbers]) => [names, numbers[0]]), result[0]].join("").length;
+  if (!symbols || length > 110) element.classList.add(length > 160 ? "longest" : "long");
   const captioned = pieces.some(([role]) => role === "upstream");
   const part = (role, lines) => {
     const span = document.createElement("span");
@@ -127,12 +130,11 @@ function words(text) {
   return element;
 }
 
-function heading(word, text, node) {
+function heading(word, what, layer) {
   const element = line("heading", "");
   const badge = document.createElement("b");
   badge.textContent = word;
   badge.className = word.toLowerCase();
-  element.append(badge, ` ${text}`);
-  if (node.layers) element.append(` in ${node.layers.at(-1)}`);
+  element.append(badge, ` ${what}${layer ? ` in ${layer}` : ""}`);
   return element;
 }
