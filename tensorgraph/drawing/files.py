@@ -58,7 +58,7 @@ def _content(nodes: tuple[GraphNode, ...], suffix: str, view: View) -> bytes:
 
         return (text(nodes, view) + "\n").encode()
     if suffix == ".html":
-        from tensorgraph.drawing.page import page  # type: ignore[import-not-found,unused-ignore]
+        from tensorgraph.drawing.page import page
 
         return page(nodes).encode()
     from tensorgraph.drawing.dot import dot

@@ -140,7 +140,7 @@ const plural = (number, word) => `${number.toLocaleString("en")} ${word}${number
 
 // --- SVG --------------------------------------------------------------------------------------------------------------
 
-const WIDTHS = [Infinity, 3600, 2900, 2400, 2000, 1700, 1400, 1150, 950]; // of a line, to choose from
+const WIDTHS = [Infinity, 7000, 5000, 3600, 2900, 2400, 2000, 1700, 1400, 1150, 950]; // of a line, to choose from
 const MANY = 250; // items: with more there is one choice
 
 /** Lay out so that everything is as large as possible on the screen; shorter lines must be worth it. */
