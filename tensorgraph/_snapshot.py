@@ -158,8 +158,10 @@ class _Tape:
         """Run a fused operation again gate by gate, from leaves that stand for its inputs."""
         arrays = list(fused.arrays)
         for i, parent in enumerate(fused.parents):
+            if isinstance(arrays[i], np.ndarray):
+                arrays[i] = Tensor._wrap(arrays[i])  # the same array: a raw one would be copied
+                arrays[i].requires_grad = parent is not None
             if parent is not None:
-                arrays[i] = Tensor(arrays[i], requires_grad=True)
                 self._alias[arrays[i]._node] = parent
         with enable_grad(), scope(fused.scope):
             last: Node = fused.primitive.opened(*arrays, **fused.options)._node

@@ -127,6 +127,12 @@ def test_source_lines_are_those_of_record():
 # --- fused operations ------------------------------------------------------------------------------------------------
 
 
+def test_the_inputs_of_a_fused_operation_keep_their_names():
+    x = tg.ones(3, 1, 6, 6)
+    x.name = "x"
+    assert by_name(tg.graph(network()(x).sum()), "x").op == "input"
+
+
 def test_a_fused_operation_is_opened_into_its_gates_with_the_same_numbers():
     net, x = network(), tg.randn(3, 1, 6, 6, rng=np.random.default_rng(0))
     fused = tg.graph(net(x).sum())
