@@ -94,7 +94,7 @@ def test_a_wrong_rule_shrinks_to_a_short_program(monkeypatch):
     monkeypatch.setattr(tg.tanh, "rules", (lambda g, out, x: g,))
 
     @settings(max_examples=300, database=None, derandomize=True)
-    @given(strategies.programs())
+    @given(strategies.programs(max_size=8))
     def check(program):
         tg.testing.check_program(program)
 
