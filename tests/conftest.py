@@ -13,11 +13,15 @@ from hypothesis import settings
 
 import tensorgraph as tg
 from tensorgraph._primitive import registry
+from tensorgraph.kernels._choice import extension
 
 # No deadlines: a busy machine is not a failure. In continuous integration the examples are the same on every run.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+if extension is not None:
+    extension.poison(True)  # outputs of compiled kernels are NaN until written, so what a kernel forgets shows
 
 
 def global_state():
@@ -49,3 +53,27 @@ def seeded(monkeypatch):
     """The library's generator restarted from a seed, and put back after the test."""
     monkeypatch.setattr("tensorgraph.random._rng", tg.default_rng())
     return tg.manual_seed
+
+
+# --- where compiled kernels run --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=extension is not None)
+def compiled():
+    """The instruction set and the number of threads, which a test may change, are as before at its end."""
+    isa, threads = extension.isa(), extension.num_threads()
+    yield
+    extension.choose_isa(isa)
+    extension.set_num_threads(threads)
+
+
+@pytest.fixture(params=[] if extension is None else extension.isas())
+def isa(request, compiled):
+    """Each instruction set in turn."""
+    extension.choose_isa(request.param)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request, compiled):
+    """Each of these numbers of threads in turn."""
+    extension.set_num_threads(request.param)

@@ -18,24 +18,6 @@ from tensorgraph.kernels.shapes import window_sizes
 needs_native = pytest.mark.skipif(extension is None, reason=f"no native kernels: {problem}")
 
 
-@pytest.fixture(params=[] if extension is None else extension.isas())
-def isa(request):
-    """Each instruction set in turn, with outputs that are NaN until a kernel writes them."""
-    before = extension.isa()
-    extension.choose_isa(request.param)
-    extension.poison(True)
-    yield request.param
-    extension.poison(False)
-    extension.choose_isa(before)
-
-
-@pytest.fixture
-def threads():
-    before = tg.get_num_threads()
-    yield tg.set_num_threads
-    tg.set_num_threads(before)
-
-
 def run(code, **environment):
     return subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=60
@@ -78,15 +60,15 @@ def test_the_environment_can_choose_the_instruction_set():
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_number_of_threads_is_checked(threads):
-    threads(np.int64(3))
+def test_the_number_of_threads_is_checked():
+    tg.set_num_threads(np.int64(3))
     assert tg.get_num_threads() == 3
     for wrong in (0, -1, 257):
         with pytest.raises(ValueError, match=rf"^set_num_threads: n must be 1 to 256, got {wrong}$"):
-            threads(wrong)
+            tg.set_num_threads(wrong)
     for wrong, name in ((2.0, "float"), ("2", "str"), (True, "bool")):
         with pytest.raises(TypeError, match=f"^set_num_threads: n must be an integer, got {name}$"):
-            threads(wrong)
+            tg.set_num_threads(wrong)
     assert tg.get_num_threads() == 3
 
 
@@ -104,19 +86,19 @@ def convolution(seed=0):
 
 
 @needs_native
-def test_results_do_not_depend_on_the_threads(isa, threads):
-    threads(1)
+def test_results_do_not_depend_on_the_threads(isa):
+    tg.set_num_threads(1)
     alone = convolution()
     for n in (1, 2, 3, 7):
-        threads(n)
+        tg.set_num_threads(n)
         for _ in range(3):
             for one, other in zip(alone, convolution(), strict=True):
                 np.testing.assert_array_equal(one, other)
 
 
 @needs_native
-def test_several_python_threads_call_at_once(threads):
-    threads(2)
+def test_several_python_threads_call_at_once():
+    tg.set_num_threads(2)
     expected = convolution()
     wrong = []
 
@@ -277,7 +259,7 @@ def test_weight_gradients_of_what_is_not_finite(isa):
 
 
 @needs_native
-def test_convolution_and_pooling_in_one(isa, threads):
+def test_convolution_and_pooling_in_one(isa):
     rng = np.random.default_rng(6)
     for turn, (f, size, kernel, stride, padding) in enumerate(
         [
@@ -287,7 +269,7 @@ def test_convolution_and_pooling_in_one(isa, threads):
             (40, 12, (2, 3), (1, 2), 1),
         ]
     ):
-        threads(1 + turn % 2)
+        tg.set_num_threads(1 + turn % 2)
         x = rng.standard_normal((4, 16 if turn == 3 else 2, size, size)).astype(np.float32)
         w = rng.standard_normal((f, x.shape[1], 3, 3)).astype(np.float32)
         b = rng.standard_normal(f).astype(np.float32)
@@ -315,12 +297,12 @@ def check_pooled_weight_gradient(rng, x, winners, w_shape, window, groups, pool)
 
 
 @needs_native
-def test_weight_gradients_of_pooled_maps_of_every_width(isa, threads):
+def test_weight_gradients_of_pooled_maps_of_every_width(isa):
     rng = np.random.default_rng(9)
     once, valid = (1, 1), ((0, 0), (0, 0))
     window = (once, ((1, 1), (1, 1)), once)
     for width in range(2, 70):
-        threads(1 + width % 2)
+        tg.set_num_threads(1 + width % 2)
         n, groups, f, height = width % 6, 1 + width % 2, 2 * (1 + width % 5), 2 + width % 31
         c = groups * (1 + width % 3)
         x = rng.standard_normal((n, c, height, width)).astype(np.float32)
@@ -356,11 +338,11 @@ def test_weight_gradients_of_pooled_maps_that_are_not_finite(isa):
 
 @needs_native
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_activations_of_results_at_hand_are_those_of_results_in_memory(isa, threads, activation):
+def test_activations_of_results_at_hand_are_those_of_results_in_memory(isa, activation):
     rng = np.random.default_rng(7)
     apply = getattr(kernels, activation)
     for width in range(1, 68):
-        threads(1 + width % 2)
+        tg.set_num_threads(1 + width % 2)
         x, w, b = (rng.standard_normal(s).astype(np.float32) for s in ((3, width), (70 - width, width), 70 - width))
         x[0, 0], x[1, -1] = np.inf, np.nan
         np.testing.assert_array_equal(kernels.linear(x, w, b, activation), apply(kernels.linear(x, w, b)))

@@ -15,24 +15,6 @@ pytestmark = pytest.mark.skipif(extension is None, reason=f"no native kernels: {
 NO_PADS = ((0, 0), (0, 0))
 
 
-@pytest.fixture(params=[] if extension is None else extension.isas())
-def isa(request):
-    """Each instruction set in turn, with outputs that are NaN until a kernel writes them."""
-    before = extension.isa()
-    extension.choose_isa(request.param)
-    extension.poison(True)
-    yield request.param
-    extension.poison(False)
-    extension.choose_isa(before)
-
-
-@pytest.fixture
-def threads():
-    before = tg.get_num_threads()
-    yield tg.set_num_threads
-    tg.set_num_threads(before)
-
-
 def sample(x_shape, w_shape, how, seed=0):
     """x, w, b and an upstream gradient g."""
     rng = np.random.default_rng(seed)
@@ -113,8 +95,8 @@ def test_phases_and_pooling_in_one(isa):
 
 
 @pytest.mark.parametrize("width", range(1, 68))
-def test_images_side_by_side(isa, threads, width):
-    threads(1)  # so many images for each thread that eight of them may stand side by side
+def test_images_side_by_side(isa, width):
+    tg.set_num_threads(1)  # so many images for each thread that eight of them may stand side by side
     f, k = 1 + width % 9, 1 + width % 5
     same = ((k // 2, k // 2), (k // 2, k // 2))
     check((19, 3, 4, width), (f, 3, k, k), ((1, 1), same, (1, 1), 1))
@@ -122,16 +104,16 @@ def test_images_side_by_side(isa, threads, width):
     check((17, 4, 3, width), (2 * f, 2, 3, 1), ((1, 1), ((2, 2), (0, 3)), (1, 1), 2))
 
 
-def test_images_side_by_side_with_more_taps_than_are_summed_in_one_go(isa, threads):
-    threads(1)
+def test_images_side_by_side_with_more_taps_than_are_summed_in_one_go(isa):
+    tg.set_num_threads(1)
     same = ((2, 2), (2, 2))
     check((11, 40, 7, 9), (3, 40, 5, 5), ((1, 1), same, (1, 1), 1))
     check((2, 40, 7, 40), (5, 40, 5, 5), ((1, 1), same, (1, 1), 1))
     check((9, 6, 14, 14), (16, 6, 5, 5), ((1, 1), NO_PADS, (1, 1), 1))
 
 
-def test_images_side_by_side_and_pooling_in_one(isa, threads):
-    threads(1)
+def test_images_side_by_side_and_pooling_in_one(isa):
+    tg.set_num_threads(1)
     x, w, b, _ = sample((13, 3, 12, 11), (7, 3, 5, 5), ((1, 1), NO_PADS, (1, 1), 1))
     window, pool = ((1, 1), ((2, 2), (1, 3)), (1, 1)), ((2, 2), (2, 2), NO_PADS, (1, 1))
     out, winners = kernels.conv2d_max_pool2d(x, w, b, window, 1, pool, False)
@@ -175,11 +157,11 @@ def test_filters_of_one_tap(isa, width):
         ((5, 70, 9, 9), (40, 70, 1, 1), ((1, 1), NO_PADS, (1, 1), 1)),
     ],
 )
-def test_results_do_not_depend_on_the_threads(isa, threads, x_shape, w_shape, how):
+def test_results_do_not_depend_on_the_threads(isa, x_shape, w_shape, how):
     arrays = sample(x_shape, w_shape, how)
-    threads(1)
+    tg.set_num_threads(1)
     alone = results(kernels, *arrays, how)
     for n in (2, 3, 7):
-        threads(n)
+        tg.set_num_threads(n)
         for a, b in zip(alone, results(kernels, *arrays, how), strict=True):
             np.testing.assert_array_equal(a, b)

