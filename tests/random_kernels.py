@@ -1,84 +1,91 @@
-"""Random calls of the native kernels, against their NumPy twins: python tests/random_kernels.py COUNT [SEED].
+"""Random calls of every compiled kernel and of its NumPy twin: python tests/random_kernels.py COUNT [SEED].
 
-Made for builds with sanitizers, where the calls count more than the numbers. Settings are possible ones of all kinds:
-strides, paddings, dilations, groups, empty batches, every instruction set, one to three threads.
+Made for builds with sanitizers, where the calls count more than the numbers. tests/kernel_cases.py draws the arguments;
+each call has one of the instruction sets and one to three threads. The twin computes in float64. tests/wrong_calls.py
+has the impossible arguments.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 
 import numpy as np
+from kernel_cases import CASES, floats, integer, integers, pick
 
 from tensorgraph.kernels import native, reference
 from tensorgraph.kernels._choice import extension
 from tensorgraph.kernels.shapes import window_sizes
 
+TOLERANCE = 1e-5  # of the largest number of a result; or of 1, or of what a sum of so many terms would be about
 
-def integers(rng, low, high, count=2):
-    """So many numbers from low to high - 1."""
-    return tuple(int(i) for i in rng.integers(low, high, count))
-
-
-def floats(rng, *shape):
-    return rng.standard_normal(shape).astype(np.float32)
+# --- variants that no name of the library reaches for certain --------------------------------------------------------
 
 
-def compare(what, got, expected):
-    """The results of a kernel and of its twin, which ran in float64."""
-    for a, b in zip(got, expected, strict=True):
-        if not np.abs(a - b).max(initial=0.0) <= 1e-5 * max(1.0, np.abs(b).max(initial=0.0)):
-            raise AssertionError(f"{what}: differs by {np.abs(a - b).max()}")
+def by_winograd(rng):
+    """Winograd's algorithm also where it is slower than sums: the results of a call, and the twin's in float64."""
+    k, tile = pick(rng, [(3, 2), (3, 4), (5, 2)])
+    padding = integers(rng, 0, k - 1), integers(rng, 0, k - 1)
+    n, c, f, size = integer(rng, 1, 3), integer(rng, 1, 40), integer(rng, 1, 70), integers(rng, k, 20)
+    counts = window_sizes(size, (k, k), (1, 1), padding, (1, 1))
+    x, w, b, g = floats(rng, n, c, *size), floats(rng, f, c, k, k), floats(rng, f), floats(rng, n, f, *counts)
+    settings = 1, 1, padding[0][0], padding[1][0], 1, 1, 1
+    results = (
+        extension.conv2d_winograd(x, w, b, *counts, *settings, 0, tile),
+        extension.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, tile),
+        *extension.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, tile),
+    )
+    window = (1, 1), padding, (1, 1), 1
+    x, w, b, g = (np.float64(array) for array in (x, w, b, g))
+    return results, (
+        reference.conv2d(x, w, b, *window),
+        reference.conv2d_input_grad(g, w, x.shape, *window),
+        *reference.conv2d_weight_grad(g, x, w.shape, *window),
+    )
 
 
-def convolution(rng):
-    groups = int(rng.choice([1, 1, 1, 2, 3]))
-    c, f = groups * int(rng.integers(1, 20)), groups * int(rng.choice([1, 2, 5, 8, 16, 17, 33, 40]))
-    stride = integers(rng, 1, 5) if rng.random() < 0.5 else (1, 1)
-    dilation = integers(rng, 1, 4) if rng.random() < 0.3 else (1, 1)
-    padding = tuple(integers(rng, 0, 4) for _ in range(2))
-    x_shape, kernel = (int(rng.integers(0, 5)), c, *integers(rng, 1, 20)), integers(rng, 1, 8)
-    counts = window_sizes(x_shape[2:], kernel, stride, padding, dilation)
-    if min(counts) < 1:
-        return
-    x, w, b = floats(rng, *x_shape), floats(rng, f, c // groups, *kernel), floats(rng, f)
-    g = floats(rng, x_shape[0], f, *counts)
-    settings = (stride, padding, dilation, groups)
-
-    def results(kernels, x, w, b, g):
-        return (
-            kernels.conv2d(x, w, b, *settings),
-            kernels.conv2d_input_grad(g, w, x_shape, *settings),
-            *kernels.conv2d_weight_grad(g, x, w.shape, *settings),
-        )
-
-    arrays = (x, w, b, g)
-    twins = results(reference, *(array.astype(np.float64) for array in arrays))
-    compare(f"convolution {x_shape} {w.shape} {settings}", results(native, *arrays), twins)
+# --- calls -----------------------------------------------------------------------------------------------------------
 
 
-def pooled_weight_gradient(rng):
-    groups = int(rng.choice([1, 1, 1, 2, 3]))
-    c, f = groups * int(rng.integers(1, 9)), groups * int(rng.choice([1, 2, 5, 8, 17]))
-    window = (integers(rng, 1, 3), tuple(integers(rng, 0, 3) for _ in range(2)), integers(rng, 1, 3))
-    kernel = integers(rng, 1, 4) if rng.random() < 0.5 else (2, 2)
-    stride, dilation = (kernel, integers(rng, 1, 3)) if rng.random() < 0.5 else ((2, 2), (1, 1))
-    padding = ((kernel[0] // 2,) * 2, (0, 0)) if rng.random() < 0.3 else ((0, 0), (0, 0))
-    x_shape, w_kernel = (int(rng.integers(0, 7)), c, *integers(rng, 4, 40)), integers(rng, 1, 8)
-    maps = window_sizes(x_shape[2:], w_kernel, *window)
-    if min(maps) < 1 or min(window_sizes(maps, kernel, stride, padding, dilation)) < 1:
-        return
-    counts = window_sizes(maps, kernel, stride, padding, dilation)
-    x, g = floats(rng, *x_shape), floats(rng, x_shape[0], f, *counts)
-    most = kernel[0] * kernel[1] + (rng.random() < 0.2)
-    winners = rng.integers(0, 256 if rng.random() < 0.1 else most, g.shape).astype(np.uint8)
-    settings = ((f, c // groups, *w_kernel), window, groups, (kernel, stride, padding, dilation))
-    got = native.conv2d_max_pool2d_weight_grad(g, winners, None, x, *settings)
-    twin = reference.conv2d_max_pool2d_weight_grad(g.astype("f8"), winners, None, x.astype("f8"), *settings)
-    compare(f"pooled weight gradient {x_shape} {settings}", got, twin)
+def widened(value):
+    """The same in float64, where it holds arrays of float32."""
+    if isinstance(value, np.ndarray) and value.dtype == np.float32:
+        return value.astype(np.float64)
+    return [widened(item) for item in value] if isinstance(value, list) else copy.copy(value)
 
 
-CASES = [convolution, pooled_weight_gradient]
+def arrays_in(results):
+    """All arrays of nested tuples and lists."""
+    if isinstance(results, (tuple, list)):
+        return [array for result in results for array in arrays_in(result)]
+    return [] if results is None else [results]
+
+
+def compare(what, got, expected, terms=1):
+    for a, b in zip(arrays_in(got), arrays_in(expected), strict=True):
+        if np.shape(a) != np.shape(b):
+            raise AssertionError(f"{what}: shape {np.shape(a)}, not {np.shape(b)}")
+        slack = TOLERANCE * max(terms**0.5, np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0.0))
+        with np.errstate(invalid="ignore"):
+            far = ~((a == b) | (np.abs(a - b) <= slack))
+        if np.any(far):
+            raise AssertionError(f"{what}: differs by {np.max(np.abs(a - b)[far])}")
+
+
+def check(rng, name):
+    """One random call of a kernel; the same as its twin's."""
+    if name == "winograd":
+        return compare(name, *by_winograd(rng))
+    if (drawn := CASES[name](rng)) is None:
+        return None
+    arguments, options, settle, terms = drawn
+    wide = tuple(widened(argument) for argument in arguments)
+    what = f"{name}{[getattr(a, 'shape', a) for a in arguments]} {options}"
+    got = settle(getattr(native, name)(*arguments, **options), arguments)
+    return compare(what, got, settle(getattr(reference, name)(*wide, **options), wide), terms)
+
+
+NAMES = (*CASES, "winograd")
 
 
 def main() -> None:
@@ -86,9 +93,9 @@ def main() -> None:
     rng = np.random.default_rng(seed)
     extension.poison(True)
     for i in range(count):
-        extension.choose_isa(str(rng.choice(extension.isas())))
-        extension.set_num_threads(int(rng.integers(1, 4)))
-        CASES[i % len(CASES)](rng)
+        extension.choose_isa(pick(rng, extension.isas()))
+        extension.set_num_threads(integer(rng, 1, 3))
+        check(rng, NAMES[i % len(NAMES)])
         if (i + 1) % max(1, count // 10) == 0:
             sys.stdout.write(f"{i + 1:,} of {count:,} random calls\n")
 

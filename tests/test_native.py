@@ -401,7 +401,11 @@ WRONG_CALLS = {
     "filters": ((X, W[..., :0], None, 2, 2, *SETTINGS, 0, 0), ValueError, "conv2d: filters must not be empty"),
     "negative size": ((X, W, None, -1, 2, *SETTINGS, 0, 0), ValueError, "conv2d: P must not be negative"),
     "huge number": ((X, W, None, 1 << 50, 2, *SETTINGS, 0, 0), ValueError, "conv2d: P is absurd"),
-    "huge result": ((X, W, None, 1 << 39, 1 << 39, *SETTINGS, 0, 0), ValueError, "the result would be too large"),
+    "huge result": (
+        (X, W, None, 1 << 39, 1 << 39, *SETTINGS, 0, 0),
+        ValueError,
+        "conv2d: the padded images are too large",
+    ),
     "no number": ((X, W, None, "2", 2, *SETTINGS, 0, 0), TypeError, "'str' object cannot be interpreted as an integer"),
 }
 

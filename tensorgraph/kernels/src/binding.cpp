@@ -57,7 +57,7 @@ PyObject* new_array(int rank, const npy_intp* sizes, int type) {
 
 // --- one call -----------------------------------------------------------------------------------------------------------
 
-const char* type_name(int type) { return type == NPY_FLOAT32 ? "float32" : type == NPY_UINT8 ? "uint8" : "int64"; }
+int type_of(const ArrayArgument& a) { return a.kind == 'f' ? NPY_FLOAT32 : a.kind == 'b' ? NPY_UINT8 : NPY_INT64; }
 
 struct Kept {  // references of one call, dropped at its end
     PyObject* objects[MAX_ARRAYS + MAX_OUTPUTS] = {};
@@ -109,9 +109,9 @@ bool read_array(const Signature& s, const ArrayArgument& wanted, PyObject* given
     if (given == Py_None && wanted.optional) return true;
     if (!PyArray_Check(given)) return fail(PyExc_TypeError, s, wanted.name, "must be an array"), false;
     auto* a = reinterpret_cast<PyArrayObject*>(given);
-    const int type = wanted.kind == 'f' ? NPY_FLOAT32 : wanted.kind == 'b' ? NPY_UINT8 : NPY_INT64;
+    const int type = type_of(wanted);
     if (PyArray_TYPE(a) != type || PyArray_ISBYTESWAPPED(a)) {
-        PyErr_Format(PyExc_TypeError, "%s: %s must be %s, got %S", s.name, wanted.name, type_name(type),
+        PyErr_Format(PyExc_TypeError, "%s: %s must be %s, got %S", s.name, wanted.name, wanted.type(),
                      reinterpret_cast<PyObject*>(PyArray_DESCR(a)));
         return false;
     }
@@ -124,6 +124,27 @@ bool read_array(const Signature& s, const ArrayArgument& wanted, PyObject* given
     return true;
 }
 
+// The integers and the reals; an integer named by a letter is the size of an axis.
+bool read_numbers(const Signature& s, PyObject* const* given, Call& c) {
+    for (int i = 0; i < s.integers; ++i) {
+        const char* name = s.integer[i];
+        int overflow = 0;
+        const int64_t value = PyLong_AsLongLongAndOverflow(given[i], &overflow);
+        if (value == -1 && PyErr_Occurred()) return false;
+        if (overflow != 0 || value < -LARGEST || value > LARGEST) return fail(PyExc_ValueError, s, name, "is absurd"), false;
+        c.integer[i] = value;
+        if (name[1] == '\0') {
+            if (value < 0) return fail(PyExc_ValueError, s, name, "must not be negative"), false;
+            c.letters[static_cast<unsigned char>(name[0])] = value;
+        }
+    }
+    for (int i = 0; i < s.reals; ++i) {
+        c.real[i] = PyFloat_AsDouble(given[s.integers + i]);
+        if (c.real[i] == -1.0 && PyErr_Occurred()) return false;
+    }
+    return true;
+}
+
 PyObject* call(const Signature& s, PyObject* const* given, Py_ssize_t count) {
     Call c;
     Kept kept;
@@ -131,30 +152,16 @@ PyObject* call(const Signature& s, PyObject* const* given, Py_ssize_t count) {
     if (count != s.arguments()) {
         return PyErr_Format(PyExc_TypeError, "%s: takes %d arguments, got %zd", s.name, s.arguments(), count);
     }
-    int at = 0;
-    for (int i = 0; i < s.inputs; ++i, ++at) {
-        if (!read_array(s, s.input[i], given[at], c, c.in[i], kept.objects[i])) return nullptr;
-    }
-    for (int i = 0; i < s.integers; ++i, ++at) {
-        const int64_t value = PyLong_AsLongLong(given[at]);
-        if (value == -1 && PyErr_Occurred()) return nullptr;
-        const char* name = s.integer[i];
-        if (value < -LARGEST || value > LARGEST) return fail(PyExc_ValueError, s, name, "is absurd");
-        c.integer[i] = value;
-        if (name[1] == '\0') {  // a letter: the size of an axis
-            if (value < 0) return fail(PyExc_ValueError, s, name, "must not be negative");
-            c.letters[static_cast<unsigned char>(name[0])] = value;
-        }
-    }
-    for (int i = 0; i < s.reals; ++i, ++at) {
-        c.real[i] = PyFloat_AsDouble(given[at]);
-        if (c.real[i] == -1.0 && PyErr_Occurred()) return nullptr;
+    // Numbers first: what Python runs to convert them must not change an array that was read before.
+    if (!read_numbers(s, given + s.inputs, c)) return nullptr;
+    for (int i = 0; i < s.inputs; ++i) {
+        if (!read_array(s, s.input[i], given[i], c, c.in[i], kept.objects[i])) return nullptr;
     }
     if (s.check != nullptr) {
         if (const char* problem = s.check(c)) return PyErr_Format(PyExc_ValueError, "%s: %s", s.name, problem);
     }
     for (int i = 0; i < s.outputs; ++i) {
-        const int type = s.output[i].kind == 'f' ? NPY_FLOAT32 : NPY_UINT8;
+        const int type = type_of(s.output[i]);
         if (s.output[i].sizes[0] == '*') {
             outputs[i] = new_array(c.rank, c.shape, type);
         } else {
@@ -249,8 +256,9 @@ PyMethodDef methods[KERNEL_COUNT + 16];
 
 template <int I>
 void add_kernels() {
+    static const std::string text = describe(signatures[I]);
     methods[I] = {signatures[I].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method<I>)),
-                  METH_FASTCALL, nullptr};
+                  METH_FASTCALL, text.c_str()};
     if constexpr (I + 1 < KERNEL_COUNT) add_kernels<I + 1>();
 }
 

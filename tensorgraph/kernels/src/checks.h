@@ -17,8 +17,19 @@ inline Conv conv_of(const Call& c, int first) {
             s[0],   s[1],   s[2],   s[3],   s[4],   s[5],   s[6]};
 }
 
+// How far the windows of one axis reach, at most; as a real number it cannot overflow.
+inline double reach(int64_t size, int64_t before, int64_t count, int64_t stride, int64_t taps, int64_t dilation) {
+    return 1.0 + size + before + 1.0 * count * stride + 1.0 * taps * dilation;
+}
+
 inline const char* check_conv(const Call& c, int first) {
     const Conv v = conv_of(c, first);
+    for (int i = 0; i < 7; ++i) {
+        if (c.integer[first + i] > INT32_MAX) return "the settings are absurd";
+    }
+    const double rows = reach(v.h, v.top, v.oh, v.stride_h, v.kh, v.dilation_h);
+    const double columns = reach(v.w, v.left, v.ow, v.stride_w, v.kw, v.dilation_w);
+    if ((1.0 + v.c + v.f) * rows * columns > 1e15) return "the padded images are too large";
     if (v.stride_h < 1 || v.stride_w < 1 || v.dilation_h < 1 || v.dilation_w < 1) return "strides and dilations must be positive";
     if (v.top < 0 || v.left < 0) return "paddings must not be negative";
     if (v.kh < 1 || v.kw < 1) return "filters must not be empty";
@@ -56,18 +67,17 @@ inline Areas areas_of(const Call& c, int first = 10) {
     return {c.integer[first], c.integer[first + 1], c.integer[first + 2] != 0};
 }
 
-inline const char* check_pool_settings(const int64_t* s) {
+inline const char* check_pool_settings(const Pool& p, const int64_t* s) {
+    if (p.h < 1 || p.w < 1 || p.oh < 1 || p.ow < 1) return "images and outputs must not be empty";
+    if (p.oh > INT32_MAX || p.ow > INT32_MAX) return "so many windows are absurd";
     for (int i = 0; i < 8; ++i) {
         if (s[i] < (i < 4 || i > 5)) return "sizes, strides and dilations must be positive, paddings not negative";
         if (s[i] > INT32_MAX) return "the settings are absurd";
     }
-    return nullptr;
+    return s[0] * s[1] > INT32_MAX ? "so large a window is absurd" : nullptr;
 }
 
-inline const char* check_pool(const Call& c) {
-    if (c['P'] > INT32_MAX || c['Q'] > INT32_MAX) return "so many windows are absurd";
-    return check_pool_settings(c.integer + 2);
-}
+inline const char* check_pool(const Call& c) { return check_pool_settings(pool_of(c), c.integer + 2); }
 
 inline const char* check_winners(const Call& c) {
     if (const char* problem = check_pool(c)) return problem;
@@ -129,13 +139,8 @@ inline Pool pool_of_maps(const Call& c, int first) {
 
 inline const char* check_conv_pool(const Call& c, int conv, int pool) {
     if (const char* problem = check_conv(c, conv)) return problem;
-    if (const char* problem = check_pool_settings(c.integer + pool)) return problem;
-    if (c['Y'] > INT32_MAX || c['X'] > INT32_MAX) return "so many windows are absurd";
-    int64_t maps = 0;
-    if (__builtin_mul_overflow(c['P'], c['Q'], &maps) || __builtin_mul_overflow(maps, c['N'] * c['F'], &maps) ||
-        maps > LARGEST) {
-        return "the maps would be too large";
-    }
+    if (1.0 * c['N'] * c['F'] * c['P'] * c['Q'] > LARGEST) return "the maps would be too large";
+    if (const char* problem = check_pool_settings(pool_of_maps(c, pool), c.integer + pool)) return problem;
     return c.integer[pool] * c.integer[pool + 1] > 255 ? "a byte cannot number so many taps" : nullptr;
 }
 

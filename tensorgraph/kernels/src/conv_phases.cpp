@@ -51,6 +51,7 @@ void filters_to_phases(const Conv& v, const Conv& p, const float* w, float* to) 
 
 bool phases_fit(const Conv& v) {
     if (v.stride_h * v.stride_w == 1 || v.dilation_h * v.dilation_w * v.groups != 1) return false;
+    if (2 * v.stride_h > 3 * v.kh || 2 * v.stride_w > 3 * v.kw) return false;  // so strides are not absurd below
     const Conv p = of_phases(v);
     const int64_t padded_taps = p.kh * v.stride_h * p.kw * v.stride_w;  // of a channel; a third may be zeros
     return winograd_fits(p) && 2 * padded_taps <= 3 * v.kh * v.kw;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #ifndef _WIN32
@@ -46,13 +47,19 @@ struct Pool {
     std::atomic<uint32_t> active{0};  // workers that may be looking at the job
     std::atomic<bool> open{false};
     std::atomic<int> next{0};  // the next part to be taken
+    std::atomic<bool> starved{false};  // a part found no memory
     Body body = nullptr;
     void* context = nullptr;
     int parts = 0;
     int workers = 0;
 
     void work() {
-        for (int part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) body(context, part);
+        try {
+            for (int part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) body(context, part);
+        } catch (const std::bad_alloc&) {  // must not leave a thread of ours, nor the others alone with the job
+            starved.store(true);
+            next.store(parts);
+        }
     }
 
     void serve(uint32_t seen) {
@@ -76,6 +83,7 @@ struct Pool {
         body = function;
         context = argument;
         parts = count;
+        starved.store(false);
         next.store(0);
         open.store(true);
         round.fetch_add(1);
@@ -132,6 +140,7 @@ void run_parts(int parts, Body body, void* context) {
             inside = true;
             p.run(parts, body, context);
             inside = false;
+            if (p.starved.load()) throw std::bad_alloc();
             return;
         }
     }

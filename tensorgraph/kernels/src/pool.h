@@ -12,7 +12,7 @@ using Body = void (*)(void* context, int part);
 
 // Calls body(context, part) once for every part in 0 .. parts-1 and returns when all are done. The parts run at the same
 // time if the pool is free, and one after the other in the calling thread if it is not (another Python thread uses it,
-// or this is a part itself). So a part must not wait for another one.
+// or this is a part itself). So a part must not wait for another one. Throws std::bad_alloc if one did.
 void run_parts(int parts, Body body, void* context);
 
 template <class F>

@@ -129,7 +129,7 @@ extern const Signature signatures[KERNEL_COUNT] = {
      {POOL_SETTINGS, "bottom", "right", "with_padding", "act"},
      {},
      {{"x_grad", 'f', "NCHW"}},
-     [](const Call& c) { return check_pool_settings(c.integer); },
+     [](const Call& c) { return check_pool_settings(pool_of(c, 0), c.integer); },
      [](const Kernels& k, Call& c) {
          k.pooled_activation_grad(pool_of(c, 0), areas_of(c, 8), c.in[0].floats(), c.in[1].floats(), c.out[0].floats(),
                                   static_cast<Activation>(c.integer[11]));
@@ -304,5 +304,19 @@ extern const Signature signatures[KERNEL_COUNT] = {
                                       c.out[0].floats(), static_cast<Reduction>(c.integer[1]));
      }},
 };
+
+std::string describe(const Signature& s) {
+    std::string text = std::string(s.name) + "(";
+    const auto add = [&text](const char* name, const std::string& type) {
+        text += (text.back() == '(' ? "" : ", ") + std::string(name) + ": " + type;
+    };
+    for (int i = 0; i < s.inputs; ++i) {
+        const ArrayArgument& a = s.input[i];
+        add(a.name, std::string(a.type()) + "[" + a.sizes + "]" + (a.optional ? " | None" : ""));
+    }
+    for (int i = 0; i < s.integers; ++i) add(s.integer[i], "int");
+    for (int i = 0; i < s.reals; ++i) add(s.real[i], "float");
+    return text + ")";
+}
 
 }  // namespace tensorgraph

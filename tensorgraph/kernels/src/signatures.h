@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "kernels.h"
 
@@ -23,6 +24,7 @@ struct ArrayArgument {
     char kind;          // f: float32, b: uint8, i: int64
     const char* sizes;  // a letter an axis, or "*" for any shape
     bool optional = false;
+    const char* type() const { return kind == 'f' ? "float32" : kind == 'b' ? "uint8" : "int64"; }
 };
 
 struct Array {
@@ -76,5 +78,8 @@ constexpr int KERNEL_COUNT = 0 TENSORGRAPH_KERNELS(KERNEL);
 #undef KERNEL
 
 extern const Signature signatures[KERNEL_COUNT];
+
+// What a kernel takes, in words: "linear(x: float32[NK], w: float32[FK], b: float32[F] | None, act: int)".
+std::string describe(const Signature& signature);
 
 }  // namespace tensorgraph

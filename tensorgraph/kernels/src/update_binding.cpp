@@ -13,7 +13,7 @@ constexpr int MAX_LISTS = 4, MAX_NUMBERS = 8;
 
 // The arguments of one call, and the references that it needs.
 struct Update {
-    PyObject* lists[MAX_LISTS] = {};  // tuples or lists, of values, gradients, and the state
+    PyObject* lists[MAX_LISTS] = {};  // of values, gradients, and the state: tuples that nobody else can change
     std::vector<Piece> pieces;
     std::vector<PyObject*> copies;
     float number[MAX_NUMBERS] = {};
@@ -24,7 +24,7 @@ struct Update {
     }
 
     PyArrayObject* at(int list, Py_ssize_t i) const {
-        return reinterpret_cast<PyArrayObject*>(PySequence_Fast_GET_ITEM(lists[list], i));
+        return reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(lists[list], i));
     }
 };
 
@@ -44,10 +44,10 @@ Outcome read(const char* name, int lists, int numbers, PyObject* const* given, P
     Py_ssize_t size = 0;
     for (int k = 0; k < lists; ++k) {
         if (given[k] == Py_None) continue;
-        u.lists[k] = PySequence_Fast(given[k], "expected a list of arrays");
+        u.lists[k] = PySequence_Tuple(given[k]);
         if (u.lists[k] == nullptr) return FAILED;
-        if (k == 0) size = PySequence_Fast_GET_SIZE(u.lists[0]);
-        if (PySequence_Fast_GET_SIZE(u.lists[k]) != size) {
+        if (k == 0) size = PyTuple_GET_SIZE(u.lists[0]);
+        if (PyTuple_GET_SIZE(u.lists[k]) != size) {
             return PyErr_Format(PyExc_ValueError, "%s: the lists must be of one length", name), FAILED;
         }
     }
