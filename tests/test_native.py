@@ -173,6 +173,27 @@ def test_the_cache_is_bounded():
         extension.set_cache_limit(limit)
 
 
+@needs_native
+def test_memory_of_one_size_serves_others():
+    gc.collect()
+    tg.empty_cache()
+    before, largest = extension.cache()[0], 40 * 30_000 * 4
+    for k in (*range(1, 41), *range(40, 0, -3)):
+        kernels.relu(np.ones(k * 30_000, np.float32))
+    assert extension.cache()[0] - before <= 1.1 * largest  # all sizes together are twenty times as much
+    held = extension.cache()[0]
+    parts = [kernels.relu(np.ones(10 * 30_000, np.float32)) for _ in range(3)]  # all from the one range
+    assert extension.cache()[0] <= held - 0.7 * largest
+    assert len({part.ctypes.data % 4096 for part in parts}) > 1  # they do not all begin with a page
+    for i in (1, 0, 2):  # free neighbours are one range again
+        parts[i] = None
+    assert extension.cache()[0] == held
+    whole = kernels.relu(np.ones(40 * 30_000, np.float32))
+    assert extension.cache()[0] <= held - 0.9 * largest
+    del whole
+    tg.empty_cache()
+
+
 # --- every instruction set against the twins, in float64 -------------------------------------------------------------
 
 
