@@ -1,6 +1,7 @@
 """tensorgraph beside PyTorch: training steps, convolution layers, overhead, memory and import.
 
-    python benchmarks/compare.py [--quick] [--only networks|layers|overhead|memory|import] [--json FILE] [--threads 2]
+    python benchmarks/compare.py [--quick] [--only networks|layers|kernels|overhead|memory|import] [--json FILE]
+        [--threads 2]
 
 Both train the same networks from the same weights on the same noise, with the same number of threads, and take turns in
 one process; a ratio is the median of the ratios of neighbours in time. PyTorch is measured in both of its memory
@@ -32,8 +33,9 @@ IMPORTS = {"NumPy": "numpy", OURS: "tensorgraph, nn", THEIRS[0]: "torch"}
 class Comparison:
     """One run: who takes part, and how long."""
 
-    def __init__(self, quick: bool) -> None:
+    def __init__(self, quick: bool, threads: int) -> None:
         self.quick = quick
+        self.threads = threads
         theirs = THEIRS[:1] if quick else THEIRS
         self.names = (OURS, *theirs) if importlib.util.find_spec("torch") else (OURS,)
         self.rounds = 1 if quick else 15
@@ -61,6 +63,27 @@ class Comparison:
             phases = {"forward": measured(0), "backward": measured(1)}
             rows.append({"name": layer.name, "gflop": layer.gflop, "goal": layer.goal, **phases})
         return rows
+
+    def kernels(self) -> list[Row]:
+        """A training step on the compiled kernels and on the NumPy ones, in new processes in turn."""
+        timing.progress("kernels")
+        network = networks.BY_NAME["Keras convnet"]
+        batch, seconds = (2, 0.01) if self.quick else (network.batch, 2.0)
+        steps = {
+            kind: functools.partial(timing.answer, networks.step_on(kind, network.name, batch, seconds, self.threads))
+            for kind in ("native", "reference")
+        }
+        times, others = timing.watched(steps, 1 if self.quick else 5)
+        return [
+            {
+                "name": network.name,
+                "batch": batch,
+                "goal": 10.0,
+                "others": others,
+                "milliseconds": {kind: 1e3 * timing.medians(found)[0] for kind, found in times.items()},
+                "ratio": timing.ratio(times["reference"], times["native"]),
+            }
+        ]
 
     def overhead(self) -> list[Row]:
         """What recording costs: microseconds an addition of 4x4 arrays in a chain (goal: 2.5 forward, 2.0 backward)."""
@@ -118,6 +141,7 @@ class Comparison:
 SECTIONS = {
     "networks": Comparison.networks,
     "layers": Comparison.layers,
+    "kernels": Comparison.kernels,
     "overhead": Comparison.overhead,
     "memory": Comparison.memory,
     "import": Comparison.import_,
@@ -141,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     threads = options.threads or (1 if options.quick else 2)
     timing.use_threads(threads)
-    comparison = Comparison(options.quick)
+    comparison = Comparison(options.quick, threads)
     if len(comparison.names) > 1:
         importlib.import_module("torch").set_num_threads(threads)
     gc.freeze()  # what was imported is nobody's garbage: PyTorch's many objects would slow the others' collections

@@ -331,6 +331,16 @@ class Convolution:
         return middle - start, end - middle
 
 
+def step_on(kind: str, network: str, batch: int, seconds: float, threads: int) -> str:
+    """Code for a new process that prints [seconds of a training step] on these kernels, which are chosen at import."""
+    return (
+        f"import os; os.environ['TENSORGRAPH_KERNELS'] = {kind!r}; import networks, timing; "
+        f"networks.tg.set_num_threads({threads}); "
+        f"training = networks.Training(networks.BY_NAME[{network!r}], networks.OURS, {batch}); "
+        f"print(list(timing.turn(training.step, {seconds})()))"
+    )
+
+
 def peak_memory(network: str, name: str, batch: int) -> float:
     """MiB that three steps need at most, model and images included, above what this process has by now."""
     library(name)

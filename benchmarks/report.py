@@ -69,6 +69,11 @@ def layers(rows: list[Row]) -> str:
     return markdown(["layer", "pass", *(f"{name}, GFLOP/s" for name in names), *RATIO][: len(lines[0])], lines)
 
 
+def kernels(rows: list[Row]) -> str:
+    lines = [[row["name"], row["batch"], *map(figure, row["milliseconds"].values()), *ratio(row, row)] for row in rows]
+    return markdown(["network", "batch", "compiled, ms", "NumPy, ms", *RATIO], lines)
+
+
 def overhead(rows: list[Row]) -> str:
     lines = [[row["name"], *map(figure, [*row["microseconds"], 0][:2])] for row in rows]  # NumPy has no backward
     return markdown(["", "forward, us", "backward, us"], lines)
@@ -92,6 +97,7 @@ def imports(rows: list[Row]) -> str:
 TABLES: dict[str, Callable[[list[Row]], str]] = {
     "networks": networks,
     "layers": layers,
+    "kernels": kernels,
     "overhead": overhead,
     "memory": memory,
     "import": imports,
