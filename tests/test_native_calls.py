@@ -102,6 +102,18 @@ except MemoryError:
     assert result.stdout == "MemoryError True\n", result.stderr
 
 
+OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
+
+
+@pytest.mark.skipif(
+    not OVERCOMMIT.exists() or OVERCOMMIT.read_text() == "1\n", reason="this system promises any memory"
+)
+def test_more_memory_than_there_is_is_refused():
+    floats = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    with pytest.raises(MemoryError):
+        _native.row_means_grad(np.ones(4, np.float32), 2 * floats)
+
+
 def test_sizes_that_contradict_the_arrays_are_refused():
     x, winners = np.ones((1, 1, 2, 2), np.float32), np.zeros((1, 1, 1, 1), np.uint8)
     with pytest.raises(ValueError, match=r"^max_pool2d_take: axis 2 of winners must have size P = 500, got 1$"):

@@ -22,9 +22,10 @@ namespace {
 
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 #ifdef __SANITIZE_ADDRESS__
-constexpr size_t REGION = size_t{64} << 20;
+constexpr size_t REGION = size_t{64} << 20, LARGEST_BLOCK = size_t{2} << 30;
 #else
 constexpr size_t REGION = size_t{64} << 30;  // of addresses, where the system has them; memory is taken page by page
+constexpr size_t LARGEST_BLOCK = size_t{1} << 62;
 #endif
 constexpr size_t CHUNK = size_t{64} << 20;   // where it has not, for example because of a limit
 
@@ -35,9 +36,10 @@ void unmap(char* pages, size_t bytes) {
     if (bytes > 0) munmap(pages, bytes);
 }
 
-// Addresses from the system, aligned to huge pages; nullptr if it has none.
-char* map(size_t bytes) {
-    void* found = mmap(nullptr, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+// Addresses from the system, aligned to huge pages; nullptr if it has none. `more`: flags.
+char* map(size_t bytes, int more = 0) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | more;
+    void* found = mmap(nullptr, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (found == MAP_FAILED) return nullptr;
     char* pages = static_cast<char*>(found);
     const size_t before = rounded(reinterpret_cast<uintptr_t>(pages), HUGE_PAGE) - reinterpret_cast<uintptr_t>(pages);
@@ -67,6 +69,7 @@ struct Cache {
     char* start_of(void* block) const { return static_cast<char*>(block) - reinterpret_cast<uintptr_t>(block) % page; }
 
     char* take(size_t size) {
+        if (size > limit) return map(size);  // never held; the system refuses it if there cannot be so much memory
         for (auto range = ranges.begin(); range != ranges.end(); ++range) {
             if (range->second >= size) return cut(range, size);
         }
@@ -109,7 +112,7 @@ struct Cache {
 
     bool enter_region(size_t size) {
         size_t bytes = rounded(size, REGION);
-        char* pages = map(bytes);
+        char* pages = map(bytes, MAP_NORESERVE);
         if (pages == nullptr) pages = map(bytes = rounded(size, CHUNK));
         if (pages == nullptr) {
             empty();
@@ -160,7 +163,7 @@ Cache& cache() {
 }  // namespace
 
 void* take_block(size_t bytes) {
-    if (bytes > (size_t{1} << 62)) return nullptr;
+    if (bytes > LARGEST_BLOCK) return nullptr;
     Cache& c = cache();
     const std::lock_guard<std::mutex> guard(c.lock);
     char* const start = c.take(c.size_of(bytes));
