@@ -134,15 +134,15 @@ class scope:  # noqa: N801 (a context manager, used like a function)
     def call(label: object, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """`function(*args, **options)` inside `scope(label)`, at less cost: layers are called often."""
         recording, _, lines, _ = context = current()
-        token = _context.set(_new(Context, (recording, label, lines, context)))
         try:
+            _context.set(_new(Context, (recording, label, lines, context)))  # inside: a Ctrl-C may come right after it
             return function(*args, **options)
         except Exception as error:
             for watcher in on_error:
                 watcher(error, label, args)
             raise
         finally:
-            _context.reset(token)
+            _context.set(context)
 
 
 def current_scope() -> Any:

@@ -230,7 +230,7 @@ def test_steps_follow_the_twins(isa, rule, options, dtype):
     for kernel, count in [(getattr(reference, rule), 1), (getattr(native, rule), 1), (getattr(native, rule), 2)]:
         tg.set_num_threads(count)
         own = [[array.copy(order="K") for array in arrays] for arrays in start]
-        kernel(*own, **DEFAULTS[rule] | options)
+        tg.updates.apply(kernel(*own, **DEFAULTS[rule] | options))
         results.append(own)
     for name, k in [("values", 0), ("gradients", 1), ("state", 2), ("state", lists - 1)]:
         for expected, one, two in zip(results[0][k], results[1][k], results[2][k], strict=True):
@@ -257,6 +257,8 @@ def test_steps_refuse_what_does_not_fit():
         ([one.astype(">f4")], [one], None),
     ]:
         assert extension.sgd(*arrays, *flat) is False
+        with pytest.raises(ValueError, match=r"^updates: the arrays of a step do not fit each other$"):
+            tg.updates.apply([(extension.sgd, *arrays, *flat)])
     for arguments in [([one], [one, one], None, *flat), ([one], [one]), ([one], 3, None, *flat), ([one], [one], None)]:
         with pytest.raises((TypeError, ValueError)):
             extension.sgd(*arguments)
@@ -272,7 +274,7 @@ def test_a_step_leaves_recorded_graphs_alone():
     loss = (w * w).sum()
     loss.backward(retain_graph=True)
     view = w.data
-    tg.updates.sgd([w], [np.zeros(3, np.float32)], lr=0.25, momentum=0.9, fresh=True)
+    tg.updates.apply(tg.updates.sgd([w], [np.zeros(3, np.float32)], lr=0.25, momentum=0.9, fresh=True))
     np.testing.assert_array_equal(w.detach().numpy(), np.full(3, 0.5, np.float32))
     np.testing.assert_array_equal(view, w.data)  # the user's own window, as before
     w.grad = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -57,18 +58,21 @@ class Adam(Optimizer):
             "weight_decay": number(self, "weight_decay", options["weight_decay"], 0.0),
         }
 
-    def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
+    def _calls(self, params: list[Any], group: dict[str, Any]) -> list[tg.updates.Call]:
         options = group.copy()
         del options["params"]
         by_age: dict[int, list[Any]] = {}  # parameters without a gradient now and then are younger than the others
+        states = {}
         for p in params:
-            if not self.state.get(p):
+            state = self.state.get(p)
+            if not state:
                 zeros = np.zeros(p.shape, p.dtype)
-                self.state[p] = {"step": 0, "exp_avg": zeros, "exp_avg_sq": zeros.copy()}
-            by_age.setdefault(self.state[p]["step"], []).append(p)
+                state = {"step": 0, "exp_avg": zeros, "exp_avg_sq": zeros.copy()}
+            states[p] = state
+            by_age.setdefault(state["step"], []).append(p)
+        calls = []
         for age, same in by_age.items():
-            states = [self.state[p] for p in same]
-            means, squares = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
-            tg.updates.adam(same, means, squares, step=age + 1, **options)
-            for state in states:
-                state["step"] = age + 1
+            means, squares = ([states[p][name] for p in same] for name in ("exp_avg", "exp_avg_sq"))
+            calls += tg.updates.adam(same, means, squares, step=age + 1, **options)
+            calls += [(setitem, states[p], "step", age + 1) for p in same]
+        return calls + [(setitem, self.state, p, state) for p, state in states.items()]

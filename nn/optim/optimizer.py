@@ -48,10 +48,14 @@ class Optimizer:
         """Change the value of one parameter in place."""
         raise NotImplementedError(f"{self._name}: define _update(self, value, gradient, state, group)")
 
-    def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
-        """Change the parameters of a group, which have gradients; a rule that can do it in one call says so here."""
-        for p in params:  # `p.data` is p's own array: it is copied first if a graph still needs it
-            self._update(p.data, p.grad.data, self.state.setdefault(p, {}), group)
+    def _calls(self, params: list[Any], group: dict[str, Any]) -> list[tg.updates.Call]:
+        """What to call to change the parameters of a group, which have gradients, and their state.
+
+        A rule that calls nothing but compiled functions says so here, and its steps cannot be interrupted half-way.
+        """
+        return [  # `p.data` is p's own array: it is copied first if a graph still needs it
+            (self._update, p.data, p.grad.data, self.state.setdefault(p, {}), group) for p in params
+        ]
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with options of their own; options not given are the optimizer's.
@@ -100,9 +104,11 @@ class Optimizer:
                 p.grad = None
 
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
+        """Change every parameter that has a gradient: all of them, or none if the program is interrupted."""
+        calls: list[tg.updates.Call] = []
         for group in self.param_groups:
-            self._update_all([p for p in group["params"] if p.grad is not None], group)
+            calls += self._calls([p for p in group["params"] if p.grad is not None], group)
+        tg.updates.apply(calls)
 
     # --- saving ---
 

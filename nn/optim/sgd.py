@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,11 @@ class SGD(Optimizer):
             )
         return checked
 
-    def _update_all(self, params: list[Any], group: dict[str, Any]) -> None:
+    def _calls(self, params: list[Any], group: dict[str, Any]) -> list[tg.updates.Call]:
         options = group.copy()
         del options["params"]
         if not options["momentum"]:
-            tg.updates.sgd(params, **options)
-            return
+            return tg.updates.sgd(params, **options)
         known, fresh, sums = [], [], []
         for p in params:
             v = self.state.get(p, _NEW).get("momentum_buffer")
@@ -86,8 +86,9 @@ class SGD(Optimizer):
             else:
                 known.append(p)
                 sums.append(v)
-        tg.updates.sgd(known, sums, **options)
+        calls = tg.updates.sgd(known, sums, **options)
         if fresh:
             sums = [np.empty(p.shape, p.dtype) for p in fresh]
-            tg.updates.sgd(fresh, sums, **options, fresh=True)
-            self.state.update((p, {"momentum_buffer": v}) for p, v in zip(fresh, sums, strict=True))
+            calls += tg.updates.sgd(fresh, sums, **options, fresh=True)
+            calls += [(setitem, self.state, p, {"momentum_buffer": v}) for p, v in zip(fresh, sums, strict=True)]
+        return calls

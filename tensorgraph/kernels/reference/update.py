@@ -1,13 +1,22 @@
-"""The steps of the optimizers: lists of arrays, of which the values and the state are changed in place."""
+"""The steps of the optimizers, as lists of calls still to be made.
+
+A step changes many arrays, and a user's Ctrl-C may come between any two of them. So everything that can be computed
+before is computed before, and what remains are calls of compiled functions: whoever makes them all from compiled code,
+where Python does not look for signals, takes the step whole or not at all.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import setitem
+from typing import Any
 
 import numpy as np
 
 from tensorgraph.kernels.reference.windows import Array
+
+Call = tuple[Any, ...]  # a function and its arguments
 
 
 def sgd(
@@ -21,23 +30,21 @@ def sgd(
     weight_decay: float,
     nesterov: bool,
     fresh: bool,
-) -> None:
+) -> list[Call]:
     """p <- p - lr d, where d = g + weight_decay p; or with momentum its running sum v.
 
     v <- momentum v + (1 - dampening) d, or d if `fresh`; then d is v, or d + momentum v with nesterov.
     """
+    calls: list[Call] = []
     for i, (value, d) in enumerate(zip(values, gradients, strict=True)):
         if weight_decay:
             d = d + weight_decay * value
         if sums is not None and momentum:
-            v = sums[i]
-            if fresh:
-                v[...] = d
-            else:
-                v *= momentum
-                v += (1 - dampening) * d
+            v = d if fresh else momentum * sums[i] + (1 - dampening) * d
+            calls.append((setitem, sums[i], ..., v))
             d = d + momentum * v if nesterov else v
-        value -= lr * d
+        calls.append((setitem, value, ..., value - lr * d))
+    return calls
 
 
 def adam(
@@ -52,22 +59,23 @@ def adam(
     eps: float,
     weight_decay: float,
     decoupled: bool,
-) -> None:
+) -> list[Call]:
     """p <- p - lr m' / (sqrt(v') + eps), with running means m of the gradient and v of its square.
 
     The means start at 0, which m' = m / (1 - beta1^step) and v' = v / (1 - beta2^step) make up for. weight_decay p is
     added to the gradient; or, if `decoupled`, lr weight_decay p is taken from p before.
     """
     beta1, beta2 = betas
+    calls: list[Call] = []
     for value, g, m, v in zip(values, gradients, means, squares, strict=True):
+        start = value
         if weight_decay and decoupled:
-            value *= 1 - lr * weight_decay
+            start = value * (1 - lr * weight_decay)
         elif weight_decay:
             g = g + weight_decay * value
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * g * g
-        root = np.sqrt(v)
-        root /= math.sqrt(1 - beta2**step)
-        root += eps
-        value -= lr / (1 - beta1**step) * m / root
+        new_m = m + (1 - beta1) * (g - m)
+        new_v = beta2 * v + (1 - beta2) * g * g
+        root = np.sqrt(new_v) / math.sqrt(1 - beta2**step) + eps
+        new = start - lr / (1 - beta1**step) * new_m / root
+        calls += [(setitem, m, ..., new_m), (setitem, v, ..., new_v), (setitem, value, ..., new)]
+    return calls
