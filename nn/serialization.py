@@ -36,7 +36,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
 }
 _CODES = {dtype: code for code, dtype in _TYPES.items()}
-_MAX_HEADER = 100_000_000  # bytes; the format's own bound
+_MAX_HEADER = 10_000_000  # bytes; a header takes time and memory before anything in it can be checked
+_MAX_PARTS = 200_000  # lists and dicts in a header, which take most of both
 _MAX_AXES = 64  # NumPy's
 _LIMIT = 2**48  # elements of an array
 _MAX_DEPTH = 50  # dicts and lists inside each other
@@ -58,7 +59,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
             `model.state_dict()`, or {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}.
 
     Raises:
-        TypeError: something else is in the state. ValueError: it is nested deeper than 50 levels.
+        TypeError: something else is in the state. ValueError: it is nested deeper than 50 levels, or has millions of
+            numbers or names outside of arrays.
         OSError: the file cannot be written. No file has changed then.
 
     Example:
@@ -74,37 +76,37 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     if not isinstance(state, Mapping):
         raise TypeError(f"save: state must be a dict, got {type(state).__name__}; save model.state_dict()")
     arrays: dict[str, Array] = {}
-    structure = _without_arrays(state, "", arrays)
+    structure = _without_arrays(state, (), arrays)
     _replace(path, _header(arrays, structure), _in_order(arrays))
 
 
-def _without_arrays(value: Any, path: str, arrays: dict[str, Array]) -> Any:
+def _without_arrays(value: Any, path: tuple[str, ...], arrays: dict[str, Array]) -> Any:
     """The state with None for each array; the arrays are collected by path."""
-    if path.count("/") >= _MAX_DEPTH:
-        raise ValueError(f"save: the state is nested deeper than {_MAX_DEPTH} levels at {path[:60]}...")
-    below = f"{path}/" if path else ""
+    name = "/".join(path)
+    if len(path) > _MAX_DEPTH:
+        raise ValueError(f"save: the state is nested deeper than {_MAX_DEPTH} levels at {name[:60]}...")
     if isinstance(value, (tg.Tensor, np.ndarray)):
         array = value.detach().numpy() if isinstance(value, tg.Tensor) else value
         if array.dtype.newbyteorder("<") not in _CODES:
-            raise TypeError(f"save: {path} holds {array.dtype}, which the file format does not know")
-        if path == "__metadata__":
+            raise TypeError(f"save: {name} holds {array.dtype}, which the file format does not know")
+        if name == "__metadata__":
             raise ValueError("save: the name '__metadata__' belongs to the file format")
-        if path in arrays:
-            raise ValueError(f"save: two arrays would be called {path!r} in the file")
-        arrays[path] = array
+        if name in arrays:
+            raise ValueError(f"save: two arrays would be called {name!r} in the file")
+        arrays[name] = array
         return None
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"save: keys must be strings, got {key!r} in {path or 'the state'}")
-        return {key: _without_arrays(item, below + key, arrays) for key, item in value.items()}
+                raise TypeError(f"save: keys must be strings, got {key!r} in {name or 'the state'}")
+        return {key: _without_arrays(item, (*path, key), arrays) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_arrays(item, f"{below}{i}", arrays) for i, item in enumerate(value)]
+        return [_without_arrays(item, (*path, str(i)), arrays) for i, item in enumerate(value)]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"save: {path} must be an array, a number, a string, a list or a dict, got {type(value).__name__}")
+    raise TypeError(f"save: {name} must be an array, a number, a string, a list or a dict, got {type(value).__name__}")
 
 
 def _in_order(arrays: dict[str, Array]) -> list[tuple[str, Array]]:
@@ -122,7 +124,17 @@ def _header(arrays: dict[str, Array], structure: Any) -> bytes:
         entries[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, start + array.nbytes]}
         start += array.nbytes
     text = json.dumps(entries, separators=(",", ":")).encode()
+    if fault := _too_large(text):
+        raise ValueError(f"save: {fault}; put long lists of numbers into arrays")
     return text + b" " * (-len(text) % 8)
+
+
+def _too_large(header: bytes) -> str | None:
+    """What is too much in a header, in words."""
+    parts = header.count(b"[") + header.count(b"{")
+    if len(header) <= _MAX_HEADER and parts <= _MAX_PARTS:
+        return None
+    return f"what is not in arrays takes {len(header):,} bytes with {parts:,} lists and dicts, more than can be loaded"
 
 
 def _replace(path: str | os.PathLike[str], header: bytes, arrays: list[tuple[str, Array]]) -> None:
@@ -160,14 +172,25 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     with open(path, "rb") as file:
         try:
             places, structure, start = _read_header(file)
-            arrays = {name: _read_array(file, start, *place) for name, place in places.items()}
-            return arrays if structure is None else _with_arrays(structure, "", arrays)
+            arrays = {name: _read_array(file, start, name, *place) for name, place in places.items()}
+            if structure is None:
+                return arrays
+            state = _with_arrays(structure, (), arrays)
+            if arrays:
+                raise _DamageError(f"the structure has no place for {', '.join(arrays)}")
+            return state
         except (_DamageError, RecursionError) as damage:
-            raise FileFormatError(f"load: {os.fspath(path)}: {damage}") from None
+            raise FileFormatError(f"load: {os.fspath(path)}: {_cut(damage)}") from None
 
 
 class _DamageError(Exception):
     """What is wrong with a file, in words."""
+
+
+def _cut(damage: Exception) -> str:
+    """The words, which may quote from the file, at a length to be read."""
+    text = str(damage)
+    return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
 
 
 _Place = tuple[np.dtype[Any], tuple[int, ...], int]  # type, shape, first byte
@@ -181,8 +204,11 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, _MAX_HEADER):
         raise _DamageError(f"not a safetensors file, or cut short: {size} bytes, with a header of {length}")
+    header = file.read(length)
+    if fault := _too_large(header):
+        raise _DamageError(fault)
     try:
-        entries = json.loads(file.read(length).decode())
+        entries = json.loads(header.decode())
         metadata = entries.pop("__metadata__", {})
         structure = json.loads(metadata[_STRUCTURE]) if _STRUCTURE in metadata else None
         places = {name: _checked_place(name, entry, size - 8 - length) for name, entry in entries.items()}
@@ -215,25 +241,33 @@ def _bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
     return dtype.itemsize * math.prod(shape)  # in Python's integers, which do not overflow
 
 
-def _read_array(file: BinaryIO, begin: int, dtype: np.dtype[Any], shape: tuple[int, ...], start: int) -> Array:
-    array = np.empty(shape, dtype)
+def _read_array(
+    file: BinaryIO, begin: int, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], start: int
+) -> Array:
+    try:
+        array = np.empty(shape, dtype)
+    except MemoryError:
+        raise _DamageError(f"{name} of shape {shape} and type {dtype} does not fit into the memory") from None
+    raw = array.reshape(-1).view(np.uint8)
     file.seek(begin + start)
-    if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]  # any open file has it
+    if file.readinto(raw) != array.nbytes:  # type: ignore[attr-defined]  # any open file has it
         raise _DamageError("the file became shorter while it was read")
+    if dtype.kind == "b" and (raw > 1).any():
+        raise _DamageError(f"{name} holds bytes that are neither False nor True")
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _with_arrays(structure: Any, path: str, arrays: dict[str, Array]) -> Any:
-    """The state again: the array of that path for each None."""
-    if path.count("/") >= _MAX_DEPTH:
-        raise _DamageError(f"the state is nested deeper than {_MAX_DEPTH} levels at {path[:60]}...")
-    below = f"{path}/" if path else ""
+def _with_arrays(structure: Any, path: tuple[str, ...], arrays: dict[str, Array]) -> Any:
+    """The state again: for each None the array of that path, which is taken out of the arrays."""
+    if len(path) > _MAX_DEPTH:
+        raise _DamageError(f"the state is nested deeper than {_MAX_DEPTH} levels at {'/'.join(path)[:60]}...")
     if structure is None:
-        if path not in arrays:
-            raise _DamageError(f"{path} is missing")
-        return arrays[path]
+        name = "/".join(path)  # only here: a file could put a million numbers below a name of a million letters
+        if name not in arrays:
+            raise _DamageError(f"{name} is missing")
+        return arrays.pop(name)
     if isinstance(structure, dict):
-        return {key: _with_arrays(item, below + key, arrays) for key, item in structure.items()}
+        return {key: _with_arrays(item, (*path, key), arrays) for key, item in structure.items()}
     if isinstance(structure, list):
-        return [_with_arrays(item, f"{below}{i}", arrays) for i, item in enumerate(structure)]
+        return [_with_arrays(item, (*path, str(i)), arrays) for i, item in enumerate(structure)]
     return structure
