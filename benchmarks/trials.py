@@ -119,7 +119,7 @@ def chain(count: int, show: Show) -> str:
     del y  # nobody walks it: a million nodes let go of each other
     sys.setrecursionlimit(limit)
     return (
-        f"recorded in {recorded:.1f} s, walked back in {walked:.1f} s, gradient right to 9 digits; "
+        f"{count:,} operations recorded in {recorded:.1f} s, walked back in {walked:.1f} s, gradient right to 9 digits; "
         f"{used * 2**20 / count:.0f} bytes of memory an operation; a second chain dropped without a walk"
     )
 
@@ -140,9 +140,7 @@ def memory(count: int, show: Show) -> str:
     grown = most - start
     require(grown < 8, f"the memory grew by {grown:.1f} MiB")
     unreachable = gc.collect()
-    return (
-        f"from step {warm:,} on at most {grown:.1f} MiB more (limit: 8); {unreachable} objects left for the collector"
-    )
+    return f"{count:,} steps, from step {warm:,} on at most {grown:.1f} MiB more (limit: 8); {unreachable} objects left for the collector"
 
 
 # --- the same every time ---------------------------------------------------------------------------------------------
