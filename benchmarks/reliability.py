@@ -50,10 +50,14 @@ def run(name: str, count: int) -> None:
 def table(found: dict[str, str]) -> str:
     """The results as Markdown."""
     about = facts(0)
+    versions = about["versions"]
     lines = [
-        f"{about['date']}, commit {about['commit']}, {about['kernels']} kernels, Python {about['versions']['python']}, "
+        f"{about['date']}, commit {about['commit']}, kernels: {about['kernels']}, Python {versions['python']}, "
+        f"NumPy {versions['numpy']}; {about['machine']}.",
+        "",
+        "| trial | found |",
+        "|---|---|",
     ]
-    lines += [f"NumPy {about['versions']['numpy']}, {about['machine']}.", "", "| trial | found |", "|---|---|"]
     for name, words in found.items():
         lines.append(f"| `{name}`: {getattr(trials, name).__doc__.rstrip('.')} | {words} |")
     return "\n".join(lines)

@@ -119,8 +119,8 @@ def chain(count: int, show: Show) -> str:
     del y  # nobody walks it: a million nodes let go of each other
     sys.setrecursionlimit(limit)
     return (
-        f"{count:,} operations recorded in {recorded:.1f} s, walked back in {walked:.1f} s, gradient right to 9 digits; "
-        f"{used * 2**20 / count:.0f} bytes of memory an operation; a second chain dropped without a walk"
+        f"{count:,} operations recorded in {recorded:.1f} s, walked back in {walked:.1f} s, "
+        f"gradient right to 9 digits; {used * 2**20 / count:.0f} bytes of memory an operation; a second chain dropped without a walk"
     )
 
 
@@ -140,7 +140,10 @@ def memory(count: int, show: Show) -> str:
     grown = most - start
     require(grown < 8, f"the memory grew by {grown:.1f} MiB")
     unreachable = gc.collect()
-    return f"{count:,} steps, from step {warm:,} on at most {grown:.1f} MiB more (limit: 8); {unreachable} objects left for the collector"
+    return (
+        f"{count:,} steps, from step {warm:,} on at most {grown:.1f} MiB more (limit: 8); "
+        f"{unreachable} objects left for the collector"
+    )
 
 
 # --- the same every time ---------------------------------------------------------------------------------------------
