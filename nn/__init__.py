@@ -4,11 +4,11 @@ from nn import data, functional, init, models, optim
 from nn.activation import ELU, GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from nn.containers import ModuleList, Sequential
 from nn.conv import Conv1d, Conv2d, ConvTranspose2d
-from nn.dropout import Dropout
+from nn.dropout import Dropout, Dropout2d
 from nn.linear import Linear
 from nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from nn.module import Module, Parameter
-from nn.normalization import BatchNorm1d, BatchNorm2d
+from nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm
 from nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from nn.serialization import FileFormatError, load, save
 from nn.shape import Flatten, Identity
@@ -29,11 +29,15 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "FileFormatError",
     "Flatten",
+    "GroupNorm",
     "Identity",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "MSELoss",
     "MaxPool2d",
     "Module",

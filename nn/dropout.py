@@ -39,3 +39,24 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout2d(Dropout):
+    """In training, each channel of each example becomes 0 with probability p and the others are divided by 1 - p.
+
+    Arguments, errors: as `Dropout`.
+
+    Input and output: x (N, C, H, W), or with other axes after C -> the same.
+
+    Example:
+        >>> import nn, tensorgraph as tg
+        >>> maps = nn.Dropout2d(0.5)(tg.ones(8, 16, 4, 4)).numpy()
+        >>> bool((maps.min(axis=(2, 3)) == maps.max(axis=(2, 3))).all())
+        True
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks", 2015; PyTorch's
+    torch.nn.Dropout2d.
+    """
+
+    def forward(self, x: Any) -> Any:
+        return tg.dropout2d(x, self.p, self.training, rng=self.rng)

@@ -43,6 +43,7 @@ from tensorgraph.ops.elementwise import (
     tanh,
     where,
 )
+from tensorgraph.ops.example_norm import group_norm, layer_norm, local_response_norm
 from tensorgraph.ops.fused import fusion
 from tensorgraph.ops.index import getitem, one_hot, plain_index, put, take
 from tensorgraph.ops.linalg import dot, einsum, linear, matmul
@@ -53,7 +54,7 @@ from tensorgraph.ops.loss import (
     nll_loss,
     softmax_cross_entropy,
 )
-from tensorgraph.ops.norm import batch_norm, dropout
+from tensorgraph.ops.norm import batch_norm, dropout, dropout2d
 from tensorgraph.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from tensorgraph.ops.reduce import argmax, argmin, cumsum, max, mean, min, norm, prod, std, sum, var
 from tensorgraph.ops.shape import (
@@ -99,6 +100,7 @@ __all__ = [
     "div",
     "dot",
     "dropout",
+    "dropout2d",
     "einsum",
     "elu",
     "equal",
@@ -112,12 +114,15 @@ __all__ = [
     "getitem",
     "greater",
     "greater_equal",
+    "group_norm",
     "invert",
     "isnan",
+    "layer_norm",
     "leaky_relu",
     "less",
     "less_equal",
     "linear",
+    "local_response_norm",
     "log",
     "log1p",
     "log_softmax",

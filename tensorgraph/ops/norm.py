@@ -209,6 +209,11 @@ def _update_running(
 # --- dropout ---------------------------------------------------------------------------------------------------------
 
 
+def _check_probability(op: str, p: Any) -> None:
+    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        raise located(ValueError, op, f"p must lie in [0, 1], got {p!r}")
+
+
 def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None) -> Any:
     """x with each element set to 0 with probability p, the others divided by 1 - p; x itself when not training.
 
@@ -225,13 +230,43 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Gen
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
     """
-    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
-        raise located(ValueError, "dropout", f"p must lie in [0, 1], got {p!r}")
+    _check_probability("dropout", p)
     if not training or p == 0:
         return x
     _check_floats("dropout", x)
     keys = tuple(chosen(rng).integers(2**32, size=2).tolist())
     return _dropout(x, p=p, keys=keys)
+
+
+def dropout2d(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None) -> Any:
+    """x with each channel of each example set to 0 with probability p, the others divided by 1 - p.
+
+    Neighbouring places of a map say much the same, so that a network hardly notices when one of them is missing; all
+    places of a channel are dropped together here.
+
+    Arguments:
+        x: (N, C) or (N, C, ...), floats. p, training, rng: as in `dropout`.
+
+    Raises:
+        ShapeError: x has no channels. ValueError: p is not in [0, 1]. TypeError: x does not hold floats.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.dropout2d(tg.ones(1, 3, 2, 2), p=1.0).sum()
+        tensor(0.)
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks", 2015; PyTorch's
+    torch.nn.functional.dropout2d.
+    """
+    _check_probability("dropout2d", p)
+    _check_floats("dropout2d", x)
+    shape = np.shape(x)
+    if len(shape) < 2:
+        raise located(ShapeError, "dropout2d", f"x must have at least 2 axes (N, C), got shape {shape}")
+    if not training or p == 0:
+        return x
+    mask = dropout(np.ones(shape[:2] + (1,) * (len(shape) - 2), x.dtype), p, rng=rng)
+    return x * mask
 
 
 @primitive(gate="mul", name="dropout")
