@@ -8,12 +8,15 @@ import pytest
 
 import nn
 import tensorgraph as tg
-from nn.optim import SGD, Adam
+from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
 
-def sgd(p, gradients, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+def sgd(p, gradients, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, lr_in_momentum=False):
+    if lr_in_momentum:
+        yield from alexnet(p, gradients, lr, momentum, weight_decay)
+        return
     v = None
     for gradient in gradients:
         d = gradient + weight_decay * p
@@ -34,6 +37,45 @@ def adam(p, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         yield p
 
 
+def alexnet(w, gradients, lr, momentum, decay):
+    """As in the paper, section 5."""
+    v = 0.0
+    for gradient in gradients:
+        v = momentum * v - decay * lr * w - lr * gradient
+        w = w + v
+        yield w
+
+
+def adamw(p, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
+    m = v = 0.0
+    for t, g in enumerate(gradients, 1):
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g**2
+        step = (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+        p = p - lr * step - lr * weight_decay * p
+        yield p
+
+
+def rmsprop(p, gradients, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False):
+    v = m = b = 0.0
+    for gradient in gradients:
+        g = gradient + weight_decay * p
+        v = alpha * v + (1 - alpha) * g**2
+        m = alpha * m + (1 - alpha) * g
+        b = momentum * b + g / (np.sqrt(v - m**2 if centered else v) + eps)
+        p = p - lr * b
+        yield p
+
+
+def adagrad(p, gradients, lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10):
+    s = initial_accumulator_value
+    for t, gradient in enumerate(gradients):
+        g = gradient + weight_decay * p
+        s = s + g**2
+        p = p - lr / (1 + t * lr_decay) * g / (np.sqrt(s) + eps)
+        yield p
+
+
 RULES = [
     (SGD, sgd, {"lr": 0.02}),
     (SGD, sgd, {"lr": 0.01, "momentum": 0.9}),
@@ -43,7 +85,35 @@ RULES = [
     (Adam, adam, {}),
     (Adam, adam, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3}),
     (Adam, adam, {"lr": 0.01, "weight_decay": 0.1}),
+    (SGD, sgd, {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.0005, "lr_in_momentum": True}),
+    (AdamW, adamw, {}),
+    (AdamW, adamw, {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    (RMSprop, rmsprop, {}),
+    (RMSprop, rmsprop, {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1}),
+    (RMSprop, rmsprop, {"momentum": 0.5}),
+    (RMSprop, rmsprop, {"momentum": 0.9, "centered": True, "eps": 0.1}),
+    (Adagrad, adagrad, {}),
+    (Adagrad, adagrad, {"lr": 0.5, "lr_decay": 0.01, "weight_decay": 0.1, "initial_accumulator_value": 0.5}),
 ]
+ALL = [SGD, Adam, AdamW, RMSprop, Adagrad]
+
+
+def test_alexnets_rule_keeps_the_rate_of_every_step():
+    options = {"momentum": 0.9, "weight_decay": 0.0005}
+    w, plain = nn.Parameter([1.0]), nn.Parameter([1.0])
+    steps = SGD([w], lr=0.1, **options, lr_in_momentum=True)
+    other = SGD([plain], lr=0.1, **options)
+    v, expected = 0.0, 1.0
+    for i in range(6):
+        steps.param_groups[0]["lr"] = other.param_groups[0]["lr"] = lr = 0.1 if i < 3 else 0.01
+        for parameter, optimizer in ((w, steps), (plain, other)):
+            optimizer.zero_grad()
+            (parameter * parameter).sum().backward()
+            optimizer.step()
+        v = 0.9 * v - 0.0005 * lr * expected - lr * 2 * expected
+        expected += v
+        assert w.item() == pytest.approx(expected, rel=1e-5)
+        assert (w.item() == pytest.approx(plain.item(), rel=1e-5)) == (i < 3)
 
 
 @pytest.mark.parametrize(("optimizer", "rule", "options"), RULES)
@@ -60,8 +130,30 @@ def test_a_thousand_steps_follow_the_rule(optimizer, rule, options):
     assert np.abs(expected - start).min() > 0.1
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("optimizer", "rule", "options"), RULES)
+def test_ten_thousand_steps_are_pytorchs(optimizer, rule, options, dtype):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    options = dict(options)
+    rng = np.random.default_rng(1)
+    start, target = rng.standard_normal((2, 3)).astype(dtype), rng.standard_normal((2, 3)).astype(dtype)
+    noise = rng.standard_normal((100, 2, 3)).astype(dtype)
+    ours, theirs = nn.Parameter(start), torch.nn.Parameter(torch.tensor(start))
+    steps = optimizer([ours], **options)
+    options.pop("lr_in_momentum", None)  # the same while the rate is constant
+    torch_steps = getattr(torch.optim, optimizer.__name__)([theirs], **options)
+    for i in range(10_000):
+        gradient = 0.1 * noise[i % 100]  # of 0.5 (w - target)^2, with noise
+        ours.grad = ours.detach() - target + gradient
+        theirs.grad = theirs.detach() - torch.from_numpy(target) + torch.from_numpy(gradient)
+        steps.step()
+        torch_steps.step()
+    np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-6, atol=1e-6)
+    assert np.abs(ours.detach().numpy() - start).max() > 0.1
+
+
 def test_the_type_of_a_parameter_stays():
-    for optimizer in (SGD, Adam):
+    for optimizer in ALL:
         w = nn.Parameter(np.ones(2, np.float32))
         steps = optimizer([w], lr=np.float64(0.1))
         for _ in range(2):
@@ -93,7 +185,7 @@ def test_a_graph_that_is_kept_sees_the_values_it_was_recorded_with():
     assert w.grad.item() == 4  # 2 w at the old w
 
 
-@pytest.mark.parametrize("optimizer", [SGD, Adam])
+@pytest.mark.parametrize("optimizer", ALL)
 def test_gradients_and_saved_states_are_left_as_they_were(optimizer):
     w = nn.Parameter([1.0, 2.0])
     steps = optimizer([w], lr=0.1, **({"momentum": 0.9} if optimizer is SGD else {}))
@@ -109,6 +201,15 @@ def test_gradients_and_saved_states_are_left_as_they_were(optimizer):
     step()
     assert gradient.tolist() == [2, 4]
     assert {name: np.copy(value).tolist() for name, value in state.items()} == remembered
+
+
+def test_centered_rmsprop_takes_no_root_of_less_than_nothing():
+    w = nn.Parameter(np.ones(50, np.float32))
+    steps = RMSprop([w], centered=True, eps=1e-3)
+    for _ in range(2000):  # the same gradient always: its variance is 0, or by rounding below
+        w.grad = np.linspace(0.1, 1, 50, dtype=np.float32)
+        steps.step()
+    assert np.isfinite(w.detach().numpy()).all()
 
 
 def test_only_parameters_with_a_gradient_move():
@@ -155,7 +256,7 @@ def test_groups_have_options_of_their_own():
     steps.step()
     assert (a.item(), b.item()) == (0.625, 0.0)
     assert repr(steps).splitlines()[1] == (
-        "SGD(1 parameters, lr=0.5, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False)"
+        "SGD(1 parameters, lr=0.5, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, lr_in_momentum=False)"
     )
 
 
@@ -277,7 +378,7 @@ MISTAKES = [
     (
         lambda: SGD([{"params": [P], "beta": 1}], 0.1),
         TypeError,
-        "SGD: unknown option beta; it has lr, momentum, dampening, weight_decay, nesterov",
+        "SGD: unknown option beta; it has lr, momentum, dampening, weight_decay, nesterov, lr_in_momentum",
     ),
     (lambda: SGD([P], 0), ValueError, "SGD: lr must be greater than 0 and finite, got 0"),
     (lambda: SGD([P], -0.1), ValueError, "SGD: lr must be greater than 0 and finite, got -0.1"),
@@ -292,6 +393,22 @@ MISTAKES = [
     ),
     (lambda: Adam([P], betas=(0.9, 1.0)), ValueError, "Adam: betas[1] must lie in [0, 1), got 1.0"),
     (lambda: Adam([P], betas=0.9), TypeError, "Adam: betas must be a pair (beta1, beta2), got 0.9"),
+    (
+        lambda: SGD([P], 0.1, lr_in_momentum=True),
+        ValueError,
+        "SGD: lr_in_momentum needs a momentum greater than 0, no dampening and no nesterov, got momentum = 0.0, "
+        "dampening = 0.0 and nesterov = False",
+    ),
+    (lambda: AdamW([P], betas=0.9), TypeError, "AdamW: betas must be a pair (beta1, beta2), got 0.9"),
+    (lambda: RMSprop([P], alpha=1.0), ValueError, "RMSprop: alpha must lie in [0, 1), got 1.0"),
+    (lambda: RMSprop([P], momentum=-1), ValueError, "RMSprop: momentum must be at least 0 and finite, got -1"),
+    (lambda: RMSprop([P], lr=0), ValueError, "RMSprop: lr must be greater than 0 and finite, got 0"),
+    (lambda: Adagrad([P], lr_decay=-1), ValueError, "Adagrad: lr_decay must be at least 0 and finite, got -1"),
+    (
+        lambda: Adagrad([P], initial_accumulator_value="1"),
+        TypeError,
+        "Adagrad: initial_accumulator_value must be a number, got '1'",
+    ),
     (lambda: Adam([P], eps=-1e-8), ValueError, "Adam: eps must be at least 0 and finite, got -1e-08"),
 ]
 

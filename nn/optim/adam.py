@@ -37,6 +37,8 @@ class Adam(Optimizer):
     Source: Kingma, Ba, "Adam: a method for stochastic optimization", 2015; PyTorch's torch.optim.Adam.
     """
 
+    _decoupled = False  # whether weights decay by themselves, and not through their gradients
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -50,7 +52,7 @@ class Adam(Optimizer):
     def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
         betas = options["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"Adam: betas must be a pair (beta1, beta2), got {betas!r}")
+            raise TypeError(f"{self._name}: betas must be a pair (beta1, beta2), got {betas!r}")
         return {
             "lr": number(self, "lr", options["lr"], 0.0, bounds="(]"),
             "betas": tuple(number(self, f"betas[{i}]", beta, 0.0, 1.0, bounds="[)") for i, beta in enumerate(betas)),
@@ -73,6 +75,35 @@ class Adam(Optimizer):
         calls = []
         for age, same in by_age.items():
             means, squares = ([states[p][name] for p in same] for name in ("exp_avg", "exp_avg_sq"))
-            calls += tg.updates.adam(same, means, squares, step=age + 1, **options)
+            calls += tg.updates.adam(same, means, squares, step=age + 1, **options, decoupled=self._decoupled)
             calls += [(setitem, states[p], "step", age + 1) for p in same]
         return calls + [(setitem, self.state, p, state) for p, state in states.items()]
+
+
+class AdamW(Adam):
+    """`Adam` with weights that decay by themselves: p <- (1 - lr weight_decay) p first, and g stays g.
+
+    Arguments, errors: as `Adam`; weight_decay is 0.01 if not given.
+
+    Example:
+        >>> import nn, tensorgraph as tg
+        >>> w = nn.Parameter([1.0])
+        >>> (w * w).sum().backward()
+        >>> nn.optim.AdamW([w], lr=0.25, weight_decay=0.5).step()
+        >>> w.detach()
+        tensor([0.625])
+
+    Source: Loshchilov, Hutter, "Decoupled weight decay regularization", 2019; PyTorch's torch.optim.AdamW.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)

@@ -164,5 +164,13 @@ class Optimizer:
         return "\n".join(lines)
 
 
+def remembered(state: dict[str, Any], name: str, like: Array, start: float = 0.0) -> Array:
+    """The array of that name in the state of a parameter; at its first step one of its shape, full of `start`."""
+    if name not in state:
+        state[name] = np.full(like.shape, start, like.dtype)
+    found: Array = state[name]
+    return found
+
+
 def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in state.items()}

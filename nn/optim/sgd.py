@@ -10,7 +10,7 @@ import numpy as np
 
 import tensorgraph as tg
 from nn._checks import number
-from nn.optim.optimizer import Optimizer
+from nn.optim.optimizer import Optimizer, remembered
 
 _NEW: dict[str, Any] = {}  # the state of a parameter before its first step
 
@@ -24,6 +24,9 @@ class SGD(Optimizer):
         params: the tensors to optimize, or a list of groups {"params": tensors, "lr": ...}.
         lr: the learning rate, > 0. momentum, dampening, weight_decay: >= 0.
         nesterov: look ahead; needs a momentum and no dampening.
+        lr_in_momentum: AlexNet's rule, where each gradient keeps the learning rate of its step: v <- momentum v + lr d,
+            from v = 0, and p <- p - v. The same as without while the rate is constant. Needs a momentum, no dampening
+            and no nesterov.
 
     Raises:
         TypeError, ValueError: an argument is impossible.
@@ -37,7 +40,8 @@ class SGD(Optimizer):
         tensor([0.8])
 
     Source: PyTorch's torch.optim.SGD; Sutskever et al., "On the importance of initialization and momentum in deep
-    learning", 2013. (AlexNet's rule has the learning rate inside v; with a constant rate both are the same.)
+    learning", 2013; for lr_in_momentum Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional
+    neural networks", 2012, section 5.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        lr_in_momentum: bool = False,
     ) -> None:
         options = {
             "lr": lr,
@@ -55,6 +60,7 @@ class SGD(Optimizer):
             "dampening": dampening,
             "weight_decay": weight_decay,
             "nesterov": nesterov,
+            "lr_in_momentum": lr_in_momentum,
         }
         super().__init__(params, self._checked(options))
 
@@ -65,17 +71,27 @@ class SGD(Optimizer):
             "dampening": number(self, "dampening", options["dampening"], 0.0),
             "weight_decay": number(self, "weight_decay", options["weight_decay"], 0.0),
             "nesterov": bool(options["nesterov"]),
+            "lr_in_momentum": bool(options["lr_in_momentum"]),
         }
         if checked["nesterov"] and (checked["momentum"] == 0 or checked["dampening"] != 0):
             raise ValueError(
                 "SGD: nesterov needs a momentum greater than 0 and no dampening, "
                 f"got momentum = {checked['momentum']} and dampening = {checked['dampening']}"
             )
+        if checked["lr_in_momentum"] and (checked["momentum"] == 0 or checked["dampening"] or checked["nesterov"]):
+            raise ValueError(
+                "SGD: lr_in_momentum needs a momentum greater than 0, no dampening and no nesterov, got momentum = "
+                f"{checked['momentum']}, dampening = {checked['dampening']} and nesterov = {checked['nesterov']}"
+            )
         return checked
 
     def _calls(self, params: list[Any], group: dict[str, Any]) -> list[tg.updates.Call]:
         options = group.copy()
         del options["params"]
+        if options.pop("lr_in_momentum"):  # v <- momentum v + lr d and p <- p - v, in the words of the rule above
+            sums = [remembered(self.state.setdefault(p, {}), "momentum_buffer", p) for p in params]
+            tg.updates.sgd(params, sums, **options | {"lr": 1.0, "dampening": 1.0 - options["lr"]})
+            return
         if not options["momentum"]:
             return tg.updates.sgd(params, **options)
         known, fresh, sums = [], [], []
