@@ -344,6 +344,15 @@ def test_a_chain_of_20000_is_bounded_and_says_what_it_hides():
     assert len(boxes(graph.to_dot(max_nodes=10))) == 10
 
 
+@pytest.mark.parametrize("most", range(2, 8))
+def test_the_smallest_budget_shows_the_output(most):
+    y = chain(20)
+    y.name = "end of all"
+    graph = tg.draw(y, max_nodes=most)
+    assert len(boxes(graph.to_dot())) == most
+    assert "end of all" in graph.to_text().splitlines()[-1]
+
+
 def test_a_diamond_of_40_shows_all_paths():
     x = leaf(1.0, "x")
     y = x

@@ -418,6 +418,12 @@ def test_a_name_stays_in_its_line():
     assert sum("a{x}\\n```\\n# `b` </script>" in line for line in lines) > 4
 
 
+@pytest.mark.parametrize("name", ["  ", " x ", "\t"])
+def test_blanks_around_a_name_do_not_count(name):
+    text = str(tg.explain(leaf(2, name) * leaf([1, 2])[0]))
+    assert f"parameter  {name.strip() or '#0'} = 2\n" in text
+
+
 def test_a_name_cannot_end_a_block_of_code():
     text = hostile().to_markdown()
     for fence, body in re.findall(r"^(`{3,})text\n(.*?)^\1$", text, re.MULTILINE | re.DOTALL):

@@ -206,7 +206,7 @@ def _form(box: Box) -> tuple[Any, ...]:
 
 def _hide_middle(boxes: list[Box], most: int) -> list[Box]:
     """Keep what is next to the inputs or to the output, and what went wrong; boxes stand for what is in between."""
-    tail = (most - 1) // 2
+    tail = max(1, (most - 1) // 2)  # the output is always shown
     kept: list[Box] = []
     hidden: list[GraphNode] = []
     for i, box in enumerate(boxes):

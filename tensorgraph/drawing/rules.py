@@ -176,18 +176,18 @@ def _local(node: GraphNode, arrays: dict[str, Any], name: str) -> Any:
 def _names(nodes: tuple[GraphNode, ...]) -> list[str]:
     """A name for each value: the user's, a constant's number, else # and the number of the node."""
     names: list[str] = []
-    given = Counter(cleaned(node.name) for node in nodes if node.name)
-    for node in nodes:
+    own = [cleaned((node.name or "").strip()) for node in nodes]
+    given = Counter(name for name in own if name)
+    for node, name in zip(nodes, own, strict=True):
         if is_copy_gate(node):
             names.append(names[node.inputs[0]])
-        elif node.name:
-            name = cleaned(node.name)
+        elif name:
             names.append(name if given[name] == 1 else f"{name}#{node.id}")
         elif is_number(node):
             names.append(number(node.value))
         else:
             names.append(f"#{node.id}")
-    if not nodes[-1].name and "L" not in given:
+    if not own[-1] and "L" not in given:
         names[-1] = "L"
     return names
 
