@@ -59,15 +59,13 @@ class Explanation:
         HTML is the live page of the graph, which steps through the same gates.
 
         Raises:
-            ValueError: another suffix.
+            ValueError: another suffix. OSError: it cannot be written.
         """
-        from pathlib import Path
+        from tensorgraph.drawing.files import check, write
 
-        path = Path(path)
         formats = {".txt": self.__str__, ".md": self.to_markdown, ".tex": self.to_latex, ".html": self._page}
-        if path.suffix not in formats:
-            raise ValueError(f"explain: save takes the suffixes {', '.join(formats)}, got {str(path)!r}")
-        path.write_text(formats[path.suffix](), encoding="utf-8")
+        target, suffix = check(path, "explain", formats)
+        write(target, formats[suffix]().encode())
 
     def _page(self) -> str:
         from tensorgraph.drawing.page import page  # type: ignore[import-not-found,unused-ignore]

@@ -464,8 +464,18 @@ def test_it_is_saved_by_suffix(tmp_path):
     }.items():
         explanation.save(tmp_path / f"x{suffix}")
         assert (tmp_path / f"x{suffix}").read_text(encoding="utf-8") == text
-    with pytest.raises(ValueError, match=r"^explain: save takes the suffixes .txt, .md, .tex, .html, got '.*x.docx'$"):
+    explanation.save(tmp_path / "x.MD")
+    assert (tmp_path / "x.MD").read_bytes() == (tmp_path / "x.md").read_bytes()
+
+
+def test_paths_that_cannot_be_written(tmp_path):
+    explanation = tg.explain(neuron())
+    with pytest.raises(ValueError, match=r"^explain: cannot write '.*x.docx': the name must end with .* .md .tex .html"):
         explanation.save(str(tmp_path / "x.docx"))
+    with pytest.raises(FileNotFoundError, match="^explain: cannot write .*: there is no folder .*missing"):
+        explanation.save(tmp_path / "missing" / "x.md")
+    with pytest.raises(TypeError, match="^explain: path must name a file, got NoneType"):
+        explanation.save(None)
 
 
 def test_as_html_it_is_the_live_page(tmp_path, monkeypatch):

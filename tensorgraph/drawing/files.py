@@ -1,4 +1,4 @@
-"""A picture as a file; its suffix says in which format."""
+"""Pictures and explanations as files; the suffix says in which format."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tensorgraph._snapshot import GraphNode
     from tensorgraph.drawing.view import View
 
@@ -16,23 +18,13 @@ _PAPER = {".png": "dpi=144", ".pdf": 'size="7.7,11.2"'}  # twice as fine as prin
 
 
 def save(nodes: tuple[GraphNode, ...], path: str | os.PathLike[str], view: View) -> None:
-    """Write the picture of a graph; an earlier file of that name is replaced whole, or not at all."""
-    target = check(path)
-    content = _content(nodes, os.path.splitext(target)[1].lower(), view)
-    target = os.path.realpath(target)
-    unfinished = f"{target}.{os.urandom(4).hex()}.tmp"
-    try:
-        with open(unfinished, "xb") as file:
-            file.write(content)
-        os.replace(unfinished, target)
-    except BaseException:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
-        raise
+    """Write the picture of a graph."""
+    target, suffix = check(path)
+    write(target, _content(nodes, suffix, view))
 
 
-def check(path: str | os.PathLike[str]) -> str:
-    """The path as a string.
+def check(path: str | os.PathLike[str], op: str = "draw", suffixes: Iterable[str] = SUFFIXES) -> tuple[str, str]:
+    """The path as a string, and its suffix in small letters.
 
     Raises:
         TypeError: it is no path. ValueError: its suffix is not known. FileNotFoundError: its folder does not exist.
@@ -40,16 +32,32 @@ def check(path: str | os.PathLike[str]) -> str:
     try:
         target = os.fspath(path)
     except TypeError:
-        raise TypeError(f"draw: path must name a file, got {type(path).__name__}") from None
+        raise TypeError(f"{op}: path must name a file, got {type(path).__name__}") from None
     if not isinstance(target, str):
-        raise TypeError(f"draw: path must be a string, got {target!r}")
+        raise TypeError(f"{op}: path must be a string, got {target!r}")
     suffix = os.path.splitext(target)[1].lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"draw: cannot write {target!r}: the name must end with one of {' '.join(SUFFIXES)}")
+    if suffix not in suffixes:
+        raise ValueError(f"{op}: cannot write {target!r}: the name must end with one of {' '.join(suffixes)}")
     folder = os.path.dirname(os.path.abspath(target))
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"draw: cannot write {target!r}: there is no folder {folder}")
-    return target
+        raise FileNotFoundError(f"{op}: cannot write {target!r}: there is no folder {folder}")
+    return target, suffix
+
+
+def write(path: str, content: bytes) -> None:
+    """Write a file; an earlier one of that name is replaced whole, or not at all."""
+    target = os.path.realpath(path)
+    unfinished = f"{target}.{os.urandom(4).hex()}.tmp"
+    try:
+        with open(unfinished, "xb") as file:
+            file.write(content)
+        os.replace(unfinished, target)
+    except BaseException as error:
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
+        if isinstance(error, OSError) and error.errno is not None:  # of the file that was asked for
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
 
 
 def _content(nodes: tuple[GraphNode, ...], suffix: str, view: View) -> bytes:
