@@ -11,6 +11,7 @@ import pytest
 
 import nn
 import tensorgraph as tg
+from tensorgraph.drawing.dot import _TINTS
 from tensorgraph.drawing.page import page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028<!-- {{page.js}} \\u003c & \ud800 $& \" '"
@@ -78,6 +79,12 @@ def test_the_page_is_one_file_that_asks_the_network_for_nothing():
     assert not re.search(r"<link|@import|fetch\(|XMLHttpRequest|import\(|\bsrc=|url\((?!#)", text)
     assert [address for address in re.findall(r"https?://[^\s\"']+", text) if "w3.org" not in address] == []
     assert "default-src 'none'" in text
+
+
+def test_gates_have_the_colours_of_the_picture():
+    style = page(tg.graph(neuron()).nodes)
+    for gate, colour in _TINTS.items():
+        assert f".{gate} rect, .swatch.{gate} {{ fill: {colour.lower()}; background: {colour.lower()}; }}" in style
 
 
 def test_hostile_names_leave_the_markup_as_it_is():
