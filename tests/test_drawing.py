@@ -147,6 +147,20 @@ def test_a_gradient_stands_on_the_edge_along_which_it_flows():
     assert shown(label).split() == ["3.0", "10.0"]
 
 
+def test_the_tooltip_of_an_edge_has_all_digits_of_its_arrays():
+    x = leaf([[1 / 3, 2 / 3], [1.0, 0.0]], "x")
+    dot = tg.draw((x * x * 2.0).sum()).to_dot()
+    (tip,) = set(re.findall(r'^ *v0 .*tooltip="(.*)"', dot, re.MULTILINE))
+    assert tip.split("\\n") == [
+        "value, 2×2 float64",
+        "[0.333333 0.666667]",
+        "[1.000000        0]",
+        "gradient, 2×2 float64",
+        "[1.333333 2.666667]",
+        "[4.000000        0]",
+    ]
+
+
 def test_nan_and_inf_are_counted():
     x = leaf(np.arange(20.0))
     with np.errstate(all="ignore"):

@@ -111,7 +111,8 @@ def _framed(picture: Picture, view: View, across: bool) -> _Frames:
     for i, edge in enumerate(picture.edges):  # what flows into a layer is shown in its frame, above its gates
         label = labels.on_edge(edge, view, across)
         if label is not None:
-            frames.add([f"v{i} [label=<{label}>, shape=plain]"], home[edge.target] if edge.target else None)
+            facts = f"shape=plain, tooltip={quoted(labels.edge_tooltip(edge, view))}"
+            frames.add([f"v{i} [label=<{label}>, {facts}]"], home[edge.target] if edge.target else None)
         enters = edge.target is not None and home[edge.target] not in (None, home[edge.source])
         # Outside of the frames: a frame takes in both ends of an edge that is written in it.
         frames.add(_edge(edge, label and f"v{i}", across, enters), None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorgraph._primitive import GATES
-from tensorgraph.drawing import gates, thumbnails
+from tensorgraph.drawing import digits, gates, thumbnails
 from tensorgraph.drawing.markup import (
     ALARM,
     GREEN,
@@ -27,7 +27,7 @@ from tensorgraph.drawing.markup import (
     stacked,
     table,
 )
-from tensorgraph.drawing.numbers import brief, is_small, lines, norm, number, shape
+from tensorgraph.drawing.numbers import brief, is_small, lines, norm, number, shape, statistics
 
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
@@ -233,6 +233,18 @@ def tooltip(node: GraphNode) -> str:
     text += [f"{name}={clipped(repr(option))}" for name, option in node.options.items() if isinstance(option, _PLAIN)]
     if node.source is not None:
         text.append(f"{clipped(node.source.file)}:{node.source.line}: {clipped(node.source.code)}")
+    return "\n".join(text)
+
+
+def edge_tooltip(edge: Edge, view: View) -> str:
+    """The value and the gradient on an edge, in as many digits as a worked example has."""
+    if edge.value is None:
+        return f"{edge.count:,} values"
+    text = []
+    for title, array, wanted in (("value", edge.value.value, view.values), ("gradient", edge.grad, view.grads)):
+        if wanted and array is not None:
+            text.append(f"{title}, {shape(array)} {array.dtype}")
+            text += digits.rows(array) if digits.is_small(array) else statistics(array)
     return "\n".join(text)
 
 
