@@ -76,6 +76,17 @@ def test_a_network_with_frames_and_heat_maps():
     check_golden("network.dot", tg.draw(toy_cnn()).to_dot())
 
 
+def test_the_titles_of_frames_keep_out_of_the_way():
+    # Across the page, arrows enter a frame from the left and titles stand above them; down the page they enter from
+    # above, left of the parameters, and titles stand on the right.
+    def side(loss):
+        (side,) = set(re.findall(r"graph \[label=<<B>.*labeljust=(\w)", tg.draw(loss, depth=1).to_dot()))
+        return side
+
+    assert side(toy_cnn()) == "l"
+    assert side(nn.CrossEntropyLoss()(drawn.lenet(rng(0))(tg.ones(1, 1, 28, 28)), [3])) == "r"
+
+
 def test_a_folded_network():
     check_golden("folded.dot", tg.draw(toy_cnn(), depth=1).to_dot())
 

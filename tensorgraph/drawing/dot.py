@@ -50,7 +50,8 @@ def _lines(picture: Picture, view: View, across: bool, page: str) -> Iterator[st
     yield f'graph [rankdir={"LR" if across else "TB"}, {gap}, fontname="Helvetica", fontsize=11, bgcolor="#FFFFFF"]'
     yield 'node [fontname="Helvetica", fontsize=11, margin="0.05,0.03", height=0.3, width=0.3]'
     yield f'edge [fontname="Helvetica", fontsize=10, arrowsize=0.6, color="{GREY}"]'
-    drawn = list(_framed(picture, view, across).lines())
+    side = "l" if across else "r"  # down the page, what flows into a frame mostly enters it on the left
+    drawn = list(_framed(picture, view, across).lines(side))
     yield from drawn
     if any(edge.target is None for edge in picture.edges):
         yield f"end [label=<{font('output', colour=GREY)}>, shape=plain]"
@@ -74,8 +75,8 @@ class _Frames:
                 self._inside[layer.outer].append(layer)
         self._inside[frame] += lines
 
-    def lines(self) -> Iterator[str]:
-        """Everything. Without recursion, for modules may nest deeply."""
+    def lines(self, side: str) -> Iterator[str]:
+        """Everything, titles of frames on this side. Without recursion, for modules may nest deeply."""
         path: list[tuple[str, Iterator[str | Layer]]] = [("", iter(self._inside[None]))]
         count = 0
         while path:
@@ -85,7 +86,7 @@ class _Frames:
                     yield indent + one
                     continue
                 yield f"{indent}subgraph cluster_{count} {{"
-                title = f"label=<<B>{escaped(one.title)}</B>>, labeljust=l, fontcolor={quoted(GREY)}"
+                title = f"label=<<B>{escaped(one.title)}</B>>, labeljust={side}, fontcolor={quoted(GREY)}"
                 yield f'{indent}  graph [{title}, style=rounded, color="#777777"]'
                 count += 1
                 path.append((indent + "  ", iter(self._inside[one])))
