@@ -100,6 +100,16 @@ def test_networks_are_drawn(options):
 
 
 @needs_graphviz
+def test_operands_stand_in_their_order():
+    def height(name):
+        return float(re.search(rf'y="(-?[\d.]+)"[^>]*>{name}<', svg)[1])
+
+    names = [f"x{i}" for i in range(8)]
+    x = [tg.tensor(float(i), requires_grad=True, name=name) for i, name in enumerate(names)]
+    svg = tg.draw((x[0] - x[1]) / (x[2] - x[3]) - (x[4] - x[5]) / (x[6] - x[7]))._repr_svg_()
+    assert sorted(names, key=height) == names
+
+
 def test_odd_arrays_are_drawn():
     x = tg.tensor(np.array([[np.nan, np.inf, -np.inf, 1e300], [0.0, -0.0, 1e-300, 1.0]]), requires_grad=True, name="x")
     with np.errstate(all="ignore"):
