@@ -470,13 +470,11 @@ def test_it_is_saved_by_suffix(tmp_path):
 
 def test_paths_that_cannot_be_written(tmp_path):
     explanation = tg.explain(neuron())
-    with pytest.raises(
-        ValueError, match=r"^explain: cannot write '.*x.docx': the name must end with .* .md .tex .html"
-    ):
+    with pytest.raises(ValueError, match=r"^explain: cannot write '.*x\.docx': the name must end with .*\.tex"):
         explanation.save(str(tmp_path / "x.docx"))
-    with pytest.raises(FileNotFoundError, match="^explain: cannot write .*: there is no folder .*missing"):
+    with pytest.raises(FileNotFoundError, match=r"^explain: cannot write .*: there is no folder .*missing"):
         explanation.save(tmp_path / "missing" / "x.md")
-    with pytest.raises(TypeError, match="^explain: path must name a file, got NoneType"):
+    with pytest.raises(TypeError, match=r"^explain: path must name a file, got NoneType"):
         explanation.save(None)
 
 

@@ -49,7 +49,8 @@ def _lines(picture: Picture, view: View, across: bool, page: str) -> Iterator[st
     gap = "nodesep=0.15, ranksep=0.12" if across else "nodesep=0.2, ranksep=0.14"
     # Operands in their order, as in x - y and x / y, where no frames keep things together for Graphviz to arrange.
     order = "" if any(box.place for box in picture.boxes) else ", ordering=in"
-    yield f'graph [rankdir={"LR" if across else "TB"}, {gap}{order}, fontname="Helvetica", fontsize=11, bgcolor="#FFFFFF"]'
+    way = "LR" if across else "TB"
+    yield f'graph [rankdir={way}, {gap}{order}, fontname="Helvetica", fontsize=11, bgcolor="#FFFFFF"]'
     yield 'node [fontname="Helvetica", fontsize=11, margin="0.05,0.03", height=0.3, width=0.3]'
     yield f'edge [fontname="Helvetica", fontsize=10, arrowsize=0.6, color="{GREY}"]'
     side = "l" if across else "r"  # down the page, what flows into a frame mostly enters it on the left
