@@ -74,9 +74,8 @@ def heat_map(colours: list[list[str]], size: int) -> str:
             if i == len(line) or line[i] != line[start]:
                 span = i - start
                 wide = f' COLSPAN="{span}"' if span > 1 else ""
-                cells.append(
-                    f'<TD{wide} BGCOLOR="{line[start]}" FIXEDSIZE="TRUE" WIDTH="{span * size}" HEIGHT="{size}"></TD>'
-                )
+                colour = "" if line[start] == "#FFFFFF" else f' BGCOLOR="{line[start]}"'  # as the paper
+                cells.append(f'<TD{wide}{colour} FIXEDSIZE="TRUE" WIDTH="{span * size}" HEIGHT="{size}"></TD>')
                 start = i
         rows.append(row(cells))
     width, height = len(colours[0]) * size + 2, len(colours) * size + 2
