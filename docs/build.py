@@ -1,20 +1,22 @@
-"""Write the pages that are made by running code: the worked examples.
+"""Write what is made by running code: the pages of the worked examples, and the pictures of the gallery.
 
 python docs/build.py
 
 A page in docs/worked/ has a title, a text and a program, all written by hand. The program leaves an `explanation`; its
-Markdown is what stands below the line that says so.
+Markdown is what stands below the line that says so. The pictures are those of examples/gallery.py.
 """
 
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
 from tensorgraph import Explanation
 
-PAGES = sorted((Path(__file__).parent / "worked").glob("*.md"))
+DOCS = Path(__file__).resolve().parent
+PAGES = sorted((DOCS / "worked").glob("*.md"))
 LINE = re.compile(r"^<!-- What follows is written by docs/build\.py: .* -->\n", re.MULTILINE)
 PROGRAM = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
@@ -38,6 +40,12 @@ def built(page: Path) -> str:
     return f"{text[: line.end()]}\n{explanation(page).to_markdown().rstrip()}\n"
 
 
+def draw(folder: Path) -> None:
+    """Write the pictures of the gallery into a folder."""
+    runpy.run_path(str(DOCS.parent / "examples" / "gallery.py"))["main"](folder)
+
+
 if __name__ == "__main__":
+    draw(DOCS / "gallery")
     for page in PAGES:
         page.write_text(built(page), encoding="utf-8")
