@@ -111,6 +111,17 @@ def test_operands_stand_in_their_order():
     assert sorted(names, key=height) == names
 
 
+def test_the_cells_of_a_heat_map_are_squares_in_a_grid():
+    image = np.zeros((7, 7))
+    image[1, 2:4] = image[2, 4:6] = image[4, 1:3] = 1.0  # cells that are never alone in a column
+    svg = tg.draw((tg.tensor(image, requires_grad=True) * 2.0).sum(), grads=False)._repr_svg_()
+    cells = re.findall(r'fill="#006837" stroke="none" points="([^"]*)"', svg)[:3]
+    sides = [sorted({float(point.split(",")[0]) for point in cell.split()}) for cell in cells]
+    left = min(sides)[0]
+    assert [[round((x - left) / 6) for x in side] for side in sides] == [[1, 3], [3, 5], [0, 2]]
+    np.testing.assert_allclose(np.diff(sides), 12)
+
+
 def test_odd_arrays_are_drawn():
     x = tg.tensor(np.array([[np.nan, np.inf, -np.inf, 1e300], [0.0, -0.0, 1e-300, 1.0]]), requires_grad=True, name="x")
     with np.errstate(all="ignore"):

@@ -67,7 +67,8 @@ def cell(inner: str, attributes: str = "") -> str:
 
 def heat_map(colours: list[list[str]], size: int) -> str:
     """A table of coloured cells, each `size` points wide; neighbours of one colour are one cell."""
-    rows = []
+    # A first row without height: Graphviz would guess the widths of columns that are never alone in a cell.
+    rows = [row([f'<TD FIXEDSIZE="TRUE" WIDTH="{size}" HEIGHT="0"></TD>'] * len(colours[0]))]
     for line in colours:
         cells, start = [], 0
         for i in range(1, len(line) + 1):
