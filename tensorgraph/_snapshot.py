@@ -133,6 +133,7 @@ class _Tape:
 
     def __init__(self, root: Node, value: Array | None) -> None:
         self.opened: dict[Node, Node] = {}  # a fused operation -> the last of those that it stands for
+        self.stand_ins: dict[Node, list[Node | None]] = {}  # a fused operation -> a leaf for each of its inputs
         self._alias: dict[Node, Node] = {}  # a leaf made to open a fused operation -> the node that it stands for
         self._constants: dict[Any, _Constant] = {}  # by the identity of an array: used twice, it is one vertex
         self.values: dict[Node, Array | None] = {}  # as they were used: a leaf does not keep its own
@@ -163,6 +164,7 @@ class _Tape:
                 arrays[i].requires_grad = parent is not None
             if parent is not None:
                 self._alias[arrays[i]._node] = parent
+        self.stand_ins[fused] = [None if parent is None else arrays[i]._node for i, parent in enumerate(fused.parents)]
         with enable_grad(), scope(fused.scope):
             last: Node = fused.primitive.opened(*arrays, **fused.options)._node
         steps = [node for node in reversed(topological_order([last])) if node.primitive is not None]
@@ -220,6 +222,18 @@ class _Gradients:
             for fused, last in tape.opened.items():
                 if fused in self.arriving:
                     walk({last: self.arriving[fused]}, retain_graph=True)
+                    self._put_what_was_sent(tape, fused, last)
+
+    def _put_what_was_sent(self, tape: _Tape, fused: Any, last: Node) -> None:
+        """To its inputs a fused operation sent what its own rule gave, and not what its steps would have sent."""
+        steps = [step for step in topological_order([last]) if step in self.leaving]
+        uses = Counter(parent for step in steps for parent in step.parents)
+        sent = dict(zip(tape.stand_ins[fused], self.leaving[fused], strict=True))
+        for step in steps:
+            self.leaving[step] = [
+                sent[parent] if parent in sent and uses[parent] == 1 else d
+                for parent, d in zip(step.parents, self.leaving[step], strict=True)
+            ]
 
     def _collect(self, node: Node, upstream: Any, downstream: list[Any]) -> None:
         if node in self._known:  # not the node of a walk in another thread

@@ -11,8 +11,8 @@ import numpy as np
 
 from tensorgraph._backward import walk
 from tensorgraph._context import enable_grad
+from tensorgraph._primitive import astype
 from tensorgraph._tape import Array
-from tensorgraph.ops import sum as total
 from tensorgraph.tensor import Tensor
 
 
@@ -41,21 +41,17 @@ class Checked(ABC):
                 variable._array = value
 
     def gradients(self, outs: Sequence[Tensor], weights: Sequence[Any], *, record: bool = False) -> list[Any]:
-        """The gradient of sum(weights * outs) by each variable, in reverse mode; zeros where nothing depends on it."""
-        with enable_grad():
-            objective = Tensor(np.zeros(()))
-            for out, weight in zip(outs, weights, strict=True):
-                objective = objective + total(out * weight)
+        """The gradient of sum(weights * outs) by each variable, in reverse mode; zeros where nothing depends on it.
+
+        The weights are the upstream gradients of the walk: no operation multiplies and adds, whose rule may be wrong.
+        """
+        seeds: dict[Any, Any] = {}
+        for out, weight in zip(outs, weights, strict=True):
+            if out._node is not None:
+                seed = astype(weight, dtype=out.dtype)
+                seeds[out._node] = seeds[out._node] + seed if out._node in seeds else seed
         nodes: list[Any] = [variable._node for variable in self.variables]
-        found: dict[Any, Any] = {}
-        if objective._node is not None:
-            seed: Any = np.ones((), objective.dtype)
-            found = walk(
-                {objective._node: Tensor(seed) if record else seed},
-                wanted=nodes,
-                retain_graph=True,
-                create_graph=Tensor if record else None,
-            )
+        found = walk(seeds, wanted=nodes, retain_graph=True, create_graph=Tensor if record else None) if seeds else {}
         return [found.get(node, np.zeros(variable.shape)) for node, variable in zip(nodes, self.variables, strict=True)]
 
 
