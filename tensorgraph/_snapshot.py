@@ -64,8 +64,8 @@ class GraphNode:
         return f"<GraphNode {self.id}: {self.op}{name}, {end}>"
 
 
-def snapshot(output: Tensor, *, grads: bool) -> tuple[GraphNode, ...]:
-    """The nodes of the graph that ends in `output`, its own node last; see `tg.graph`."""
+def snapshot(output: Tensor, *, grads: bool, upstream: Array | None = None) -> tuple[GraphNode, ...]:
+    """The nodes of the graph that ends in `output`, its own node last; see `tg.graph`. `upstream` is ones if None."""
     root = output._node
     if root is None:
         raise GradError(
@@ -73,7 +73,8 @@ def snapshot(output: Tensor, *, grads: bool) -> tuple[GraphNode, ...]:
             "Give what it is computed from requires_grad=True, outside of no_grad()"
         )
     tape = _Tape(root, output._array)
-    return tuple(_numbered(tape, _Gradients(tape, root, output._array) if grads else None))
+    seed = np.ones_like(output._array) if upstream is None else upstream
+    return tuple(_numbered(tape, _Gradients(tape, root, seed) if grads else None))
 
 
 def snapshot_up_to(what: Any, args: tuple[Any, ...], error: Exception) -> tuple[GraphNode, ...]:
@@ -213,12 +214,12 @@ class _Tape:
 class _Gradients:
     """The gradient that arrives at every node, and those that leave it."""
 
-    def __init__(self, tape: _Tape, root: Node, value: Array) -> None:
+    def __init__(self, tape: _Tape, root: Node, upstream: Array) -> None:
         self.arriving: dict[Node, Any] = {}
         self.leaving: dict[Node, list[Any]] = {}
         self._known = {*tape.order, *tape.opened}
         with hooks.watch(backward=self._collect):
-            self.arriving |= walk({root: np.ones_like(value)}, retain_graph=True)  # the leaves': no rule runs there
+            self.arriving |= walk({root: upstream}, retain_graph=True)  # the leaves': no rule runs there
             for fused, last in tape.opened.items():
                 if fused in self.arriving:
                     walk({last: self.arriving[fused]}, retain_graph=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LESS = Effort(small=16, samples=4, directions=2)  # there are many gates, and the next graph comes with other values
 SINGLE = 2e-4  # of the largest gradient: what sums of float32 may be off
+UNBLAMED = ("right", "precision", "kink")  # no rule can be blamed for the latter two
 
 
 class NodeFinding(NamedTuple):
@@ -26,17 +27,50 @@ class NodeFinding(NamedTuple):
 
     @property
     def right(self) -> bool:
-        return self.finding.verdict in ("right", "precision", "kink")  # no rule can be blamed for the latter two
+        return self.finding.verdict in UNBLAMED
 
 
 def check_nodes(nodes: Sequence[GraphNode], *, seed: int) -> NodeFinding | None:
     """The first gate, in the order of the tape, whose gradient is wrong; None if all are right."""
+    arriving = _arriving(nodes)
     for node in nodes:
+        found = None
         if node.primitive is not None and node.error is None:
             found = check_node(node, nodes, seed=seed)
-            if not found.right:
-                return found
+        elif node.op == "copy" and node.grad is not None:
+            found = NodeFinding(node, _sum_of(arriving[node.id], node.grad), "x")
+        if found is not None and not found.right:
+            return found
     return None
+
+
+def _arriving(nodes: Sequence[GraphNode]) -> dict[int, list[Any]]:
+    """The gradients that the gates sent to each node."""
+    arriving: dict[int, list[Any]] = {node.id: [] for node in nodes}
+    for node in nodes:
+        for i, d in zip(node.inputs, node.downstream, strict=False):  # without gradients nothing was sent
+            if d is not None:
+                arriving[i].append(d)
+    return arriving
+
+
+def _sum_of(arrived: list[Any], grad: Any) -> Finding:
+    """Whether what a copy gate hands on is the sum of what it got."""
+    expected = np.sum(arrived, axis=0, dtype=np.float64)
+    return _compared(grad, expected, 0, np.sum(np.abs(arrived), axis=0, dtype=np.float64))
+
+
+def _compared(got: Any, expected: Any, argument: int, sizes: Any) -> Finding:
+    """A gradient in the precision of the program and the same in double precision; `sizes` of what was added up."""
+    precision = SINGLE if got.dtype == np.float32 else 1e-2 if got.dtype == np.float16 else 1e-9
+    finite = np.isfinite(expected)
+    with np.errstate(invalid="ignore"):
+        apart = np.where(finite, np.abs(got - expected), 0.0)
+    error = float(precision * np.abs(sizes[finite]).max(initial=0.0) + np.finfo(got.dtype).tiny)
+    if (apart <= error).all():
+        return Finding("right", argument)
+    worst = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), got.shape)
+    return Finding("wrong", argument, tuple(map(int, worst)), float(got[worst]), float(expected[worst]), error)
 
 
 def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> NodeFinding:
@@ -48,7 +82,7 @@ def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> Nod
     gradients = call.function.gradients(outs, weights)
     values = call.function.values()
     found = judge(call.function.arrays, values, weights, gradients, rng=rng, effort=LESS)
-    if found.verdict == "right":
+    if found.verdict in UNBLAMED:
         found = call.sent(found)
     return NodeFinding(node, found, call.names[found.argument] if call.names else "")
 
@@ -67,25 +101,21 @@ class _Call:
         self.names = [names[i] for i in chosen]
         self.function = Function(lambda *arrays: primitive(*arrays, **node.options), arguments, chosen)
 
-    def sent(self, right: Finding) -> Finding:
-        """Whether the gradients that the gate sent, in the precision of the program, are those of its rules."""
+    def sent(self, otherwise: Finding) -> Finding:
+        """A gradient that the gate sent, in the precision of the program, and that is not that of its rules."""
         node = self.node
         if node.grad is None:
-            return right
+            return otherwise
         outs = self.function.run()
         expected = self.function.gradients(outs, [np.asarray(node.grad, np.float64)])
         for number, (name, d) in enumerate(zip(self.names, expected, strict=True)):
             got = node.downstream[node.arguments.index(name)]
             if got is None or not got.size:
                 continue
-            precision = SINGLE if got.dtype == np.float32 else 1e-2 if got.dtype == np.float16 else 1e-9
-            with np.errstate(invalid="ignore"):
-                apart = np.where(np.isfinite(d), np.abs(got - d), 0.0)
-            error = float(precision * np.abs(d[np.isfinite(d)]).max(initial=0.0) + np.finfo(got.dtype).tiny)
-            if not (apart <= error).all():
-                worst = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), got.shape)
-                return Finding("wrong", number, tuple(map(int, worst)), float(got[worst]), float(d[worst]), error)
-        return right
+            found = _compared(got, d, number, d)
+            if found.verdict != "right":
+                return found
+        return otherwise
 
 
 def _has_gradient(node: GraphNode) -> bool:

@@ -22,7 +22,7 @@ class GradientError(AssertionError):
 
     `verdict` is "wrong", "kink", "precision", "nondeterministic" or "not finite". Where an element decided it, there
     are `argument` (its name), `index`, `analytic` and `numeric` with the estimated `error` of the numeric value; the
-    operation at fault is `op`, in the layer `scope`, if one was found.
+    operation at fault is `op`, in the layer `scope`, if one was found; then `graph` is the graph with it marked.
     """
 
     __module__ = "tensorgraph.testing"  # its public place
@@ -88,4 +88,6 @@ def at_fault(found: NodeFinding) -> str:
     layer = "" if node.scope is None else f"{node.scope}: "
     line = "" if node.source is None else f" (recorded at {node.source})"
     what = f"the gradient rule of {node.op} for {found.argument}"
+    if node.primitive is None:
+        what = "the sum of the gradients that arrive at a copy gate"
     return f"at fault: {layer}{what}{line}: {_numbers(finding, found.argument)}"

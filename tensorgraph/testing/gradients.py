@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from tensorgraph._context import located
+from tensorgraph._snapshot import GraphNode, marked, snapshot
 from tensorgraph.checking.function import Checked, Function, Gradient
 from tensorgraph.checking.nodes import NodeFinding, check_nodes
 from tensorgraph.checking.report import Report, failure
 from tensorgraph.checking.verdict import Effort, judge
-from tensorgraph.graph import graph
+from tensorgraph.graph import Graph
 from tensorgraph.tensor import Tensor
 
 
@@ -36,7 +37,8 @@ def check_grads(f: Callable[..., Any], *inputs: Any, order: int = 1, seed: int =
     Raises:
         GradientError: an AssertionError whose `verdict` is "wrong", "kink" (not differentiable there), "precision"
             (differences cannot tell there), "nondeterministic" or "not finite"; it names the worst element, both
-            values, the operation at fault, and the line that repeats the check.
+            values, the operation at fault, and the line that repeats the check. Its `graph` is what was computed,
+            with the operation at fault marked.
 
     Example:
         >>> import numpy as np, tensorgraph as tg
@@ -84,8 +86,11 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
     weights = [rng.uniform(0.5, 1.5, out.shape) * rng.choice([-1.0, 1.0], out.shape) for out in outs]
     found = judge(function.arrays, values, weights, function.gradients(outs, weights), rng=rng, effort=Effort())
     if found.verdict != "right":
-        culprit = _culprit(outs, seed) if found.verdict in ("wrong", "not finite") else None
-        raise failure("check_grads", found.verdict, found, function.names[found.argument] + kind, culprit, again)
+        nodes, culprit = _culprit(outs, weights, seed) if found.verdict in ("wrong", "not finite") else ((), None)
+        error = failure("check_grads", found.verdict, found, function.names[found.argument] + kind, culprit, again)
+        if culprit is not None:
+            error.graph = Graph(marked(nodes, culprit.node, str(error)))
+        raise error
     return tuple(name + kind for name in function.names)
 
 
@@ -95,9 +100,13 @@ def _same(first: Sequence[Any], second: Sequence[Any]) -> bool:
     )
 
 
-def _culprit(outs: Sequence[Tensor], seed: int) -> NodeFinding | None:
-    """The first gate on the way to the results whose gradient is wrong on its own."""
-    for out in outs:
-        if out.requires_grad and (found := check_nodes(graph(out).nodes, seed=seed)) is not None:
-            return found
-    return None
+def _culprit(
+    outs: Sequence[Tensor], weights: Sequence[Any], seed: int
+) -> tuple[tuple[GraphNode, ...], NodeFinding | None]:
+    """The first gate on the way to the results whose gradient is wrong on its own, and the graph that it is in."""
+    for out, weight in zip(outs, weights, strict=True):
+        if out.requires_grad:
+            nodes = snapshot(out, grads=True, upstream=weight.astype(out.dtype))
+            if (found := check_nodes(nodes, seed=seed)) is not None:
+                return nodes, found
+    return (), None

@@ -1,0 +1,107 @@
+"""The checker is itself tested: every rule made wrong in every way that happens in practice is caught and named."""
+
+from __future__ import annotations
+
+import mutations
+import numpy as np
+import pytest
+import wrong_kernels
+from op_table import ROWS
+from test_ops import tracked
+
+import nn
+import tensorgraph as tg
+from tensorgraph.testing import GradientError, check_grads
+
+
+@pytest.mark.parametrize("kind", mutations.KINDS)
+def test_every_mutant_is_caught_and_its_operation_named(kind):
+    found = mutations.outcomes(kind)
+    assert found
+    assert [(str(mutant), said) for mutant, said in found if not said.caught(mutant.op)] == []
+
+
+def test_every_rule_of_every_primitive_is_mutated():
+    wanted = {(row.name, i) for row in ROWS for i in tracked(row, row.samples[0][0])}
+    for kind in ("the sign flipped", "a factor of 1.001", "zero"):
+        assert {(mutant.op, mutant.argument) for mutant, _ in mutations.outcomes(kind)} >= wanted
+
+
+@pytest.mark.parametrize("kind", wrong_kernels.KINDS)
+def test_a_kernel_that_is_wrong_in_single_precision_is_caught(kind):
+    found = [(use, said) for name, use, said in wrong_kernels.all_outcomes() if name == kind]
+    assert found
+    missed = [
+        (use.kernel, said) for use, said in found if (said.verdict, said.op in use.blamed) != ("wrong", True)
+    ]  # fmt: skip
+    assert missed == []
+
+
+def test_every_gradient_kernel_is_mutated():
+    from tensorgraph.kernels import reference
+
+    gradients = {name for name in reference.__all__ if name.endswith("_grad")}
+    assert gradients <= {use.kernel for use in wrong_kernels.USES}
+
+
+@pytest.mark.parametrize("use", wrong_kernels.USES, ids=lambda use: use.kernel)
+def test_right_kernels_are_right(use):
+    assert tg.graph(use.run()).check().verdict == "right"
+
+
+def test_a_rule_that_forgets_what_it_depends_on_is_caught_by_the_second_derivative():
+    """The right numbers, and the graph cut: only the second derivative is wrong."""
+    for name in ("mul", "tanh", "matmul", "conv2d", "batch_norm", "softmax"):
+        ((_, _, arrays, options), *_) = mutations.first_samples(lambda row, name=name: row.name == name)
+        cut = mutations.of_result(lambda d: d.detach() if isinstance(d, tg.Tensor) else d)
+        with pytest.MonkeyPatch.context() as patch:
+            mutations.replace_rule(patch, mutations.Mutant(name, 0, arrays, options, cut))
+            call = mutations.registry[name]
+            assert check_grads(lambda *a, c=call, o=options: c(*a, **o), *arrays).verdict == "right"
+            with pytest.raises(GradientError) as caught:
+                check_grads(lambda *a, c=call, o=options: c(*a, **o), *arrays, order=2)
+            assert caught.value.verdict == "wrong"
+
+
+def test_a_wrong_gradient_does_not_hide_behind_a_kink(monkeypatch):
+    """At 0 ReLU cannot be judged; what it sends elsewhere can."""
+    x = tg.tensor(np.array([0.0, 1.0, 2.0], np.float32), requires_grad=True)
+    monkeypatch.setattr(tg.relu, "rules", (lambda g, out, x: g * (x > 0) * (1.01 if x.dtype == np.float32 else 1),))
+    with pytest.raises(GradientError) as caught:
+        tg.graph(tg.relu(x).sum()).check()
+    assert (caught.value.verdict, caught.value.op) == ("wrong", "relu")
+
+
+def test_errors_of_one_size_and_both_signs_do_not_cancel():
+    """A pixel in the wrong window: what one element has too much, another has too little."""
+
+    @tg.extend.primitive(gate="function", name="swapped")
+    def swapped(x, /):
+        return x * x
+
+    def rule(g, out, x):
+        d = np.array(2 * x * g)
+        d.ravel()[[3, 5000]] += [0.5, -0.5]
+        return d
+
+    swapped.vjp(x=rule)
+    for seed in range(10):
+        with pytest.raises(GradientError, match="the gradient is wrong"):
+            check_grads(swapped, np.ones((100, 100)), seed=seed)
+
+
+def test_the_sum_itself_is_checked(monkeypatch):
+    """The check must not use what it checks: the upstream gradient comes from no operation."""
+    monkeypatch.setattr(tg.sum, "rules", (lambda g, out, x, **o: tg.broadcast_to(g * -1.0, x.shape),))
+    with pytest.raises(GradientError) as caught:
+        check_grads(lambda x: tg.sum(x), np.ones(3))
+    assert caught.value.op == "sum"
+
+
+def test_the_graph_of_the_error_has_the_culprit_marked(monkeypatch):
+    monkeypatch.setattr(tg.tanh, "rules", (lambda g, out, x: g,))
+    with pytest.raises(GradientError) as caught:
+        check_grads(nn.Sequential(nn.Tanh(), nn.Linear(3, 2, rng=np.random.default_rng(0))), np.ones((1, 3)))
+    (marked,) = (node for node in caught.value.graph.nodes if node.error is not None)
+    assert (marked.op, marked.scope) == ("tanh", "0 (Tanh)")
+    assert "tanh" in caught.value.graph.to_text()
