@@ -54,13 +54,15 @@ def mixture(x: Any, w: Any) -> Any:
 FLAT = [
     case("`x * 0 + 3`", "flat everywhere", lambda x: x * 0.0 + 3.0, X),
     case("`relu(x - 1)`", "flat in part", lambda x: tg.relu(x - 1.0), X),
-    case("`sigmoid(50 x)`", "saturated: gradients of 1e-11 beside 1e-44", lambda x: tg.sigmoid(50.0 * x), X),
+    case("`sigmoid(50 x)`", "saturated: gradients of 1e-10 beside 1e-44", lambda x: tg.sigmoid(50.0 * x), X, verdict="precision"),
     case("`tanh(100 x)`", "saturated to the last bit", lambda x: tg.tanh(100.0 * x), X),
     case("`exp(-x^2)` at 6", "a tail of 1e-16", lambda x: tg.exp(-x * x), np.array([6.0, 5.0, 0.1])),
     case("`x^10` at 0.001", "a gradient of 1e-26 beside 5120", lambda x: x**10, np.array([1e-3, 2.0])),
     case("`softmax(x).sum()`", "constant, computed from what varies", lambda x: tg.softmax(x, axis=0).sum(), X),
     case("`x - x`", "two gradients that cancel", lambda x: x - x, X),
-    case("`round(x) * x`", "piecewise constant, as a factor", lambda x: np.round(x.detach().data) * x, X, verdict="wrong"),
+    case("`round(x) * x`", "piecewise constant, as a factor", lambda x: np.round(x.detach().data) * x, np.array([0.4, -1.25])),
+    case("`round(x) * x` at 0.5", "a jump", lambda x: np.round(x.detach().data) * x, X, verdict="kink"),
+    case("`0 x + floor(x)` at 1", "a jump of a constant", lambda x: 0.0 * x + np.floor(x.detach().data), np.array([1.0, 1.5]), verdict="kink"),
 ]  # fmt: skip
 
 SCALES = [
@@ -109,7 +111,7 @@ EDGES = [
     case("`tan(x)` at 1.57", "near a pole", tg.tan, np.array([1.57, 0.1])),
     case("`x^x` at 0.001", "a power of itself", lambda x: x**x, np.array([1e-3, 2.0])),
     case("`norm(x)` near 0", "a cone seen from its tip", lambda x: tg.norm(x), np.array([1e-9, -2e-9])),
-    case("`norm(x)` at 0", "the tip of a cone", lambda x: tg.norm(x), np.zeros(3), verdict="kink"),
+    case("`norm(x)` at 0", "the tip of a cone: 0 is between its slopes", lambda x: tg.norm(x), np.zeros(3)),
     case("`std(x)` of nearly equal numbers", "a cone, too", lambda x: x.std(), 1.0 + 1e-7 * X),
     case("`arctan(1e6 x)`", "a step, nearly", lambda x: tg.arctan(1e6 * x), np.array([1e-7, 0.3])),
     case("`log1p(x)` at 1e-15", "exact where `log(1 + x)` is not", tg.log1p, np.array([1e-15, 1.0])),
@@ -172,8 +174,8 @@ SHAPES = [
 PROGRAMS = [
     case("shared values, indexing, broadcasting", "many ways from input to result", mixture, M, np.random.default_rng(5).normal(size=(5, 3))),
     case("a convolution, tanh, pooling", "300 numbers", lambda x, w: tg.avg_pool2d(tg.tanh(tg.conv2d(x, w, padding=1)), 2), IMAGES, FILTERS),
-    case("sixty layers of tanh", "a deep chain", lambda x: _deep(x, 60), X),
-    case("a loop that grows", "`x = x + 0.1 sin(x)`, 200 times", lambda x: _grown(x, 200), X),
+    case("sixty layers of tanh", "a deep chain: gradients of 1e-24", lambda x: _deep(x, 60), X, verdict="precision"),
+    case("a loop that grows", "`x = x + 0.1 sin(x)`, 50 times", lambda x: _grown(x, 50), X),
     case("chaos", "the logistic map, 40 times: slopes of 1e9", lambda x: _logistic(x, 40), np.array([0.3])),
     case("a branch on a value", "a smooth function on either side", lambda x: tg.exp(x) if float(x.detach().data.sum()) > 0 else -x, X),
     case("a network with batch norm", "a buffer that changes with each call", nn.Sequential(nn.Linear(5, 4, rng=np.random.default_rng(0)), nn.BatchNorm1d(4), nn.Tanh()), M),

@@ -7,6 +7,8 @@ extrapolation. Where neighbouring steps agree best is the answer, and how well t
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -49,8 +51,22 @@ def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: f
         if sweep.settled() or sweep.refuted():
             break
         sweep.add(RATIO**k)
+    if not (sweep.settled() or sweep.refuted()):
+        sweep.listen()
     best = sweep.best()
-    return Slope(best.value, best.error, sweep.has_kink(), sweep.floor)
+    return Slope(best.value, best.error, sweep.has_kink(), sweep.floor_at(best.step))
+
+
+def _norm(values: Array) -> float:
+    """Of any size: the squares of 1e200 overflow."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest * float(np.linalg.norm(values / largest)) if 0 < largest < np.inf else largest
+
+
+def _noise_level(points: Array, order: int) -> float:
+    """The standard deviation of noise that gives such differences of that order."""
+    differences = np.diff(points, order)
+    return float(np.sqrt(np.mean(differences**2) / math.comb(2 * order, order)))
 
 
 class _Quotient(NamedTuple):
@@ -87,7 +103,8 @@ class _Sweep:
         self._quotients: dict[float, _Quotient] = {}  # by step
         self._improved: dict[float, float] = {}  # by the shorter of two steps
         self._candidates: list[_Candidate] = []
-        self.floor = self._eps * float(np.linalg.norm(self._weights * self._here))
+        self.floor = self._eps * _norm(weights * self._here)
+        self._noise = 0.0  # of the weighted sum of the results, where it is more than their type says
         self.drowned = False  # shorter steps only round more
 
     def add(self, step: float) -> None:
@@ -96,7 +113,7 @@ class _Sweep:
             # Differences first, element by element: in a sum, large elements would round away small ones.
             value = float(np.vdot(self._weights, after - before)) / (2 * step)
             gap = float(np.vdot(self._weights, (after - self._here) - (self._here - before))) / step
-            size = float(np.linalg.norm(self._weights * np.maximum(np.abs(after), np.abs(before))))
+            size = _norm(self._weights * np.maximum(np.abs(after), np.abs(before)))
         rounding = 2 * (self._eps * size + EPS * abs(value)) / step  # of the results, and of the place
         if np.isfinite(value + gap + rounding):
             self._quotients[step] = _Quotient(value, gap, rounding)
@@ -116,6 +133,39 @@ class _Sweep:
                 self.drowned = apart < rounding
                 self._candidates.append(_Candidate(short, self._improved[short], apart + rounding))
 
+    def listen(self) -> None:
+        """Measure how much the results are rounded, and judge all steps again with that.
+
+        What was rounded on the way, by cancellation or in single precision, does not show in the type of the results.
+        Of equally spaced values the differences of high order tell: those of a smooth function vanish, those of noise
+        stay. The shortest spacing at which anything moves decides.
+
+        Source: More and Wild, "Estimating computational noise", 2011.
+        """
+        for k in range(SHORTEST - 2, 5, -2):
+            points = np.array([self._sum(RATIO**-k * j) for j in range(8)])
+            if not np.isfinite(points).all():
+                continue
+            levels = [_noise_level(points, order) for order in (4, 5, 6)]
+            bends = np.abs(np.diff(points, 2))
+            alone = 0 < (bends > 0.01 * bends.max() + self.floor).sum() < 4  # one kink, or one step of a staircase
+            if alone or np.ptp(points) <= 4 * self.floor:
+                continue
+            if min(levels) > max(0.25 * max(levels), self.floor):
+                self._noise = max(levels)
+            break
+        if self._noise > self.floor:
+            self._quotients = {
+                step: q._replace(rounding=q.rounding + 4 * self._noise / step) for step, q in self._quotients.items()
+            }
+            self._improved, self._candidates = {}, []
+            for step in sorted(self._quotients, reverse=True):
+                self._improve(step)
+
+    def _sum(self, t: float) -> float:
+        with np.errstate(all="ignore"):
+            return float(np.vdot(self._weights, self._line(t) - self._here))
+
     def settled(self) -> bool:
         """Known to about half of the digits that the results have, and as claimed."""
         best = self.best()
@@ -133,8 +183,9 @@ class _Sweep:
     def best(self) -> _Candidate:
         """Where neighbouring steps agree best, unless shorter steps say clearly something else: near a kink they do."""
         candidates = sorted(self._candidates)  # the shortest step first
-        if any(self._is_steady(c) for c in candidates):  # then silence is that of rounding
-            candidates = [c for c in candidates if not self._quotients[c.step].silent]
+        silent = [c for c in candidates if self._quotients[c.step].silent]
+        if any(self._is_steady(c) for c in candidates) and silent and silent[-1].step < 1e-3:  # that of rounding
+            candidates = [c for c in candidates if c not in silent]
         while candidates:
             best = min(candidates, key=lambda c: c.error)
             shorter = [c for c in candidates if c.step < best.step]
@@ -144,18 +195,25 @@ class _Sweep:
             candidates = shorter
         return _NONE
 
+    def floor_at(self, step: float) -> float:
+        """Where nothing moves, as of 50 - 50, the results do not tell how they were rounded on the way."""
+        silent = step in self._quotients and self._quotients[step].silent
+        return max(self.floor, EPS * _norm(self._weights)) if silent else self.floor
+
     def _is_steady(self, candidate: _Candidate) -> bool:
         """A slope that is known well and is the same to both sides."""
         gap = abs(self._quotients[candidate.step].gap)
         return candidate.error < 1e-3 * abs(candidate.value) and gap < 0.1 * abs(candidate.value)
 
     def has_kink(self) -> bool:
-        """Of a smooth function the gap shrinks with the step; at a kink it stays."""
+        """Of a smooth function the gap shrinks with the step; at a kink it stays, at a jump it grows."""
         quotients = sorted(self._quotients.items())  # the shortest step first
         clear = [(step, abs(q.gap)) for step, q in quotients if abs(q.gap) > 40 * q.rounding]
         if len(clear) < 2:
             return False
         (shortest, stays), (_, before) = clear[:2]
+        if len(clear) > 3 and all(3.5 < fine[1] / rough[1] < 4.5 for fine, rough in itertools.pairwise(clear[:4])):
+            return True  # a jump
         if any(step < shortest and abs(q.gap) + 40 * q.rounding < 0.5 * stays for step, q in quotients):
             return False  # still shorter steps do not reach the kink, which is only near
         return 0.6 * before < stays < 3 * before

@@ -135,8 +135,22 @@ class _Argument:
         return element if element.verdict == "wrong" else found._replace(verdict="wrong")
 
     def _compare(self, direction: Array, index: tuple[int, ...] | None) -> Finding:
+        """Over steps as large as the largest element that moves; if that says no, over those as small as each is."""
         moved = direction != 0
-        unit = 2.0 ** np.ceil(np.log2(max(float(np.abs(self._x[moved]).max()), 1.0)))  # the first step, as x is large
+        unit = 2.0 ** np.ceil(np.log2(max(float(np.abs(self._x[moved]).max()), 1.0)))
+        found = self._over(direction, unit, index, self._of_all)
+        sizes = np.abs(self._x).astype(np.float64)
+        if found.verdict == "right" or not ((sizes > 0) & (sizes < unit / 1000))[moved].any():
+            return found
+        near = np.where(sizes > 0, 2.0 ** np.floor(np.log2(np.where(sizes > 0, sizes, 1.0))), 1.0)  # kinks, poles, edges
+        if index is not None:
+            closer = self._over(direction, float(near[index]), index, abs(float(self._gradient[index])))
+        else:
+            closer = self._over(direction * near, 1.0, None, float(np.abs(self._gradient * near).max()))
+        return closer if closer.verdict == "right" else found
+
+    def _over(self, direction: Array, unit: float, index: tuple[int, ...] | None, largest: float) -> Finding:
+        """The comparison along a line, with `unit` as the first step."""
 
         def line(t: float) -> Array:
             inputs = list(self._inputs)
@@ -150,11 +164,11 @@ class _Argument:
                 return np.full(self._weights.shape, np.nan)  # outside of its domain
 
         analytic = float(np.vdot(self._gradient, direction))
-        scale = float(np.linalg.norm(self._gradient[moved])) if index is None else self._largest
+        scale = float(np.linalg.norm(self._gradient * direction)) if index is None else self._largest
         found = slope(line, self._weights, analytic * unit, scale * unit)
         numeric, error = found.value / unit, found.error / unit
         found = Slope(numeric, error, found.kink, found.floor / unit)
-        verdict = _verdict(analytic, found, scale, self._of_all)
+        verdict = _verdict(analytic, found, scale, largest)
         return Finding(verdict, self._number, index, analytic, numeric, error)
 
     def _index(self, place: int) -> tuple[int, ...]:
