@@ -90,8 +90,7 @@ class SGD(Optimizer):
         del options["params"]
         if options.pop("lr_in_momentum"):  # v <- momentum v + lr d and p <- p - v, in the words of the rule above
             sums = [remembered(self.state.setdefault(p, {}), "momentum_buffer", p) for p in params]
-            tg.updates.sgd(params, sums, **options | {"lr": 1.0, "dampening": 1.0 - options["lr"]})
-            return
+            return tg.updates.sgd(params, sums, **options | {"lr": 1.0, "dampening": 1.0 - options["lr"]})
         if not options["momentum"]:
             return tg.updates.sgd(params, **options)
         known, fresh, sums = [], [], []
