@@ -142,6 +142,13 @@ def test_every_kind_of_gate_says_its_rule():
         assert word in text
 
 
+def test_a_power_says_its_rule_for_the_base_for_the_exponent_and_for_both():
+    x, y = leaf(3.0), leaf(2.0)
+    assert "local y·xʸ⁻¹ = 6.0" in tg.graph(x**2.0).to_text()
+    assert f"local xʸ·ln x = {8 * np.log(2.0):.6g}" in tg.graph(2.0**x).to_text()
+    assert "local y·xʸ⁻¹, xʸ·ln x " in tg.graph(x**y).to_text()
+
+
 def test_kinds_have_shapes_of_their_own():
     dot = tg.draw(leaf(1.0, "w") * tg.tensor(2.0, name="x") + 3.0).to_dot()
     looks = {key: re.search(rf"^ *{key} \[.*?shape=(\w+)", dot, re.MULTILINE)[1] for key in ("n0", "n1", "n2", "n3")}

@@ -65,16 +65,20 @@ def rule(node: GraphNode) -> str:
     if node.gate != "function":
         return RULES[node.gate or "wire"]
     formula = LOCAL.get(node.op, "f′(x)")
+    if node.op == "pow" and any(sent is not None for sent in node.downstream):  # by the base, by the exponent
+        both = zip((formula, "xʸ·ln x"), node.downstream, strict=True)
+        formula = ", ".join(one for one, sent in both if sent is not None)
     local = _local(node)
     return f"local {formula}" if local is None else f"local {formula} = {local}"
 
 
 def _local(node: GraphNode) -> str | None:
-    """The local gradient of a function of one number, downstream by upstream."""
-    if node.grad is None or node.grad.shape or len(node.downstream) != 1 or not node.grad:
+    """The local gradient of a function, downstream by upstream, where one number goes back and nothing else."""
+    sent = [downstream for downstream in node.downstream if downstream is not None]
+    if node.grad is None or node.grad.shape or len(sent) != 1 or not node.grad:
         return None
-    (downstream,) = node.downstream
-    if downstream is None or downstream.shape or not np.isfinite(downstream) or not np.isfinite(node.grad):
+    (downstream,) = sent
+    if downstream.shape or not np.isfinite(downstream) or not np.isfinite(node.grad):
         return None
     with np.errstate(over="ignore"):
         return number(float(downstream) / float(node.grad))
