@@ -1,17 +1,4 @@
-"""The networks of the course, by name. Each is built anew with random weights.
-
-| network        | layers                                                                               | parameters |
-|----------------|--------------------------------------------------------------------------------------|------------|
-| numpy_cnn      | 1x28x28 -> conv 8@5x5 -> conv 8@5x5 -> max pool 2 -> dense 128 -> 10, ReLU           |    105,634 |
-| student_mnist  | 1x28x28 -> conv 20@3x3 -> pool 2 -> dense 20 -> 10, leaky ReLU                       |     68,030 |
-| student_cifar  | 3x32x32 -> conv 6@4x4 -> max pool 2 -> 10, leaky ReLU                                |     12,064 |
-| perceptron     | 784 -> 16 -> 16 -> 10, ReLU                                                          |     13,002 |
-| codelab_cnn    | 1x28x28 -> conv 12@3x3 -> conv 24@6x6/2 -> conv 32@6x6/2 -> dense 200 -> 10, ReLU    |    354,002 |
-
-All take images (N, C, H, W) and give logits (N, 10): train them with `CrossEntropyLoss`.
-
-Source: course, section 4.
-"""
+"""The small networks of the course, for images of 28x28 and 32x32."""
 
 from __future__ import annotations
 
@@ -22,6 +9,7 @@ import numpy as np
 from nn.activation import LeakyReLU, ReLU
 from nn.containers import Sequential
 from nn.conv import Conv2d
+from nn.dropout import Dropout
 from nn.linear import Linear
 from nn.module import Module
 from nn.pooling import AvgPool2d, MaxPool2d
@@ -111,3 +99,20 @@ def codelab_cnn(*, rng: Rng = None) -> Classifier:
         ReLU(),
     )
     return Classifier(features, Sequential(Linear(1568, 200, rng=rng), ReLU(), Linear(200, 10, rng=rng)))
+
+
+def keras_convnet(*, dropout: float = 0.5, rng: Rng = None) -> Classifier:
+    """Keras' example for 28x28 grey images, two convolutions and a dense layer: 34,826 parameters.
+
+    Arguments:
+        dropout: the probability before the dense layer.
+    """
+    features = Sequential(
+        Conv2d(1, 32, 3, rng=rng),  # (N, 1, 28, 28) -> (N, 32, 26, 26)
+        ReLU(),
+        MaxPool2d(2),  # -> (N, 32, 13, 13)
+        Conv2d(32, 64, 3, rng=rng),  # -> (N, 64, 11, 11)
+        ReLU(),
+        MaxPool2d(2),  # -> (N, 64, 5, 5)
+    )
+    return Classifier(features, Sequential(Dropout(dropout), Linear(1600, 10, rng=rng)))
