@@ -13,6 +13,7 @@ NETWORKS = [
     (nn.models.student_cifar, 12_064, (3, 32, 32)),
     (nn.models.perceptron, 13_002, (1, 28, 28)),
     (nn.models.codelab_cnn, 354_002, (1, 28, 28)),
+    (nn.models.keras_convnet, 34_826, (1, 28, 28)),
 ]
 
 

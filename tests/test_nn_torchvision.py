@@ -48,7 +48,7 @@ def pair(name, **options):
 
 
 def doubled(ours, theirs):
-    """Both in double precision, where no rounding turns a ReLU on or off and with it the gradients of a deep network."""
+    """Both in double precision, where rounding does not turn a ReLU on or off, and all gradients below it."""
     for _, module in ours.named_modules():
         for name, value in list(vars(module).items()):
             if isinstance(value, nn.Parameter):
