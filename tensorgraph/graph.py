@@ -71,14 +71,14 @@ class Graph:
         """
         from tensorgraph._snapshot import marked
         from tensorgraph.checking.nodes import check_nodes
-        from tensorgraph.checking.report import Report, failure
+        from tensorgraph.checking.report import Report, at_fault, failure
 
         culprit = check_nodes(self.nodes, seed=seed)
         if culprit is None:
             return Report(tuple(node.op for node in self.nodes if node.primitive is not None))
         again = f"graph.check(seed={seed})"
         error = failure("graph.check", culprit.finding.verdict, None, None, culprit, again)
-        error.graph = Graph(marked(self.nodes, culprit.node, str(error)), self._held)
+        error.graph = Graph(marked(self.nodes, culprit.node, at_fault(culprit)), self._held)
         raise error
 
     def memory(self) -> Memory:

@@ -12,8 +12,7 @@ import numpy as np
 
 import nn
 import tensorgraph as tg
-
-Array = Any
+from tensorgraph.testing import GradientError, check_grads
 
 
 class Awkward(NamedTuple):
@@ -54,16 +53,33 @@ def mixture(x: Any, w: Any) -> Any:
 FLAT = [
     case("`x * 0 + 3`", "flat everywhere", lambda x: x * 0.0 + 3.0, X),
     case("`relu(x - 1)`", "flat in part", lambda x: tg.relu(x - 1.0), X),
-    case("`sigmoid(50 x)`", "saturated: gradients of 1e-10 beside 1e-44", lambda x: tg.sigmoid(50.0 * x), X, verdict="precision"),
+    case(
+        "`sigmoid(50 x)`",
+        "saturated: gradients of 1e-10 beside 1e-44",
+        lambda x: tg.sigmoid(50.0 * x),
+        X,
+        verdict="precision",
+    ),
     case("`tanh(100 x)`", "saturated to the last bit", lambda x: tg.tanh(100.0 * x), X),
     case("`exp(-x^2)` at 6", "a tail of 1e-16", lambda x: tg.exp(-x * x), np.array([6.0, 5.0, 0.1])),
     case("`x^10` at 0.001", "a gradient of 1e-26 beside 5120", lambda x: x**10, np.array([1e-3, 2.0])),
     case("`softmax(x).sum()`", "constant, computed from what varies", lambda x: tg.softmax(x, axis=0).sum(), X),
     case("`x - x`", "two gradients that cancel", lambda x: x - x, X),
-    case("`round(x) * x`", "piecewise constant, as a factor", lambda x: np.round(x.detach().data) * x, np.array([0.4, -1.25])),
+    case(
+        "`round(x) * x`",
+        "piecewise constant, as a factor",
+        lambda x: np.round(x.detach().data) * x,
+        np.array([0.4, -1.25]),
+    ),
     case("`round(x) * x` at 0.5", "a jump", lambda x: np.round(x.detach().data) * x, X, verdict="kink"),
-    case("`0 x + floor(x)` at 1", "a jump of a constant", lambda x: 0.0 * x + np.floor(x.detach().data), np.array([1.0, 1.5]), verdict="kink"),
-]  # fmt: skip
+    case(
+        "`0 x + floor(x)` at 1",
+        "a jump of a constant",
+        lambda x: 0.0 * x + np.floor(x.detach().data),
+        np.array([1.0, 1.5]),
+        verdict="kink",
+    ),
+]
 
 SCALES = [
     case("`x + 1e10`", "a large offset", lambda x: x + 1e10, X),
@@ -80,7 +96,7 @@ SCALES = [
     case("`1e-30 + x` at 1e-20", "tiny inputs", lambda x: x * 3.0 + 1e-30, np.array([1e-20, 1e-25])),
     case("`exp(x)` at 30 and -30", "results from 1e-13 to 1e13", tg.exp, np.array([30.0, 0.0, -30.0])),
     case("`sum` of 1e8 and 1e-8", "small numbers beside large ones", lambda x: (x * x).sum(), np.array([1e8, 1e-8])),
-]  # fmt: skip
+]
 
 KINKS = [
     case("`relu(x)` at 1e-6", "a kink nearby", tg.relu, np.array([1e-6, -1e-6, 1.0])),
@@ -88,18 +104,60 @@ KINKS = [
     case("`relu(x)` at 0", "a kink", tg.relu, np.array([0.0, 1.0]), verdict="kink"),
     case("`abs(x)^1.5` at 1e-3", "a curve that bends sharply", lambda x: tg.abs(x) ** 1.5, np.array([1e-3, -0.2])),
     case("`maximum(x, 0.5000001)`", "nearly a tie", lambda x: tg.maximum(x, 0.5000001), X),
-    case("`max(x)` with a tie", "which of two is the maximum?", lambda x: x.max(), np.array([3.0, 1.0, 3.0]), verdict="kink"),
-    case("max pooling with ties", "equal pixels in a window", lambda x: tg.max_pool2d(x, 2), np.ones((1, 1, 4, 4)), verdict="kink"),
-    case("max pooling behind ReLU", "windows of zeros, all the same", lambda x: tg.max_pool2d(tg.relu(x), 2), -np.abs(IMAGES) - 0.1),
-    case("`clip(x, 0, 1)` inside", "flat outside, kinks at both ends", lambda x: tg.clip(x, 0.0, 1.0), np.array([0.5, -1.0, 1.001])),
-    case("`where(x > 0, x^2, 0)` at 0", "smooth at the seam", lambda x: tg.where(x.detach().data > 0, x * x, 0.0), np.array([0.0, 1.0])),
+    case(
+        "`max(x)` with a tie",
+        "which of two is the maximum?",
+        lambda x: x.max(),
+        np.array([3.0, 1.0, 3.0]),
+        verdict="kink",
+    ),
+    case(
+        "max pooling with ties",
+        "equal pixels in a window",
+        lambda x: tg.max_pool2d(x, 2),
+        np.ones((1, 1, 4, 4)),
+        verdict="kink",
+    ),
+    case(
+        "max pooling behind ReLU",
+        "windows of zeros, all the same",
+        lambda x: tg.max_pool2d(tg.relu(x), 2),
+        -np.abs(IMAGES) - 0.1,
+    ),
+    case(
+        "`clip(x, 0, 1)` inside",
+        "flat outside, kinks at both ends",
+        lambda x: tg.clip(x, 0.0, 1.0),
+        np.array([0.5, -1.0, 1.001]),
+    ),
+    case(
+        "`where(x > 0, x^2, 0)` at 0",
+        "smooth at the seam",
+        lambda x: tg.where(x.detach().data > 0, x * x, 0.0),
+        np.array([0.0, 1.0]),
+    ),
     case("`elu(x)` at 0", "two formulas that meet with one slope", tg.elu, np.array([0.0, -1e-9, 1.0])),
     case("`abs(sin(x))` at 3.1415", "a kink 1e-4 away", lambda x: tg.abs(tg.sin(x)), np.array([3.1415, 1.0])),
-    case("`leaky_relu(x, 0.999)` near 0", "a weak kink nearby", lambda x: tg.leaky_relu(x, 0.999), np.array([1e-7, -1e-7])),
-    case("`floor(x) + x`", "jumps, a slope of 1 in between", lambda x: x + np.floor(x.detach().data), np.array([0.999999, 0.5])),
+    case(
+        "`leaky_relu(x, 0.999)` near 0",
+        "a weak kink nearby",
+        lambda x: tg.leaky_relu(x, 0.999),
+        np.array([1e-7, -1e-7]),
+    ),
+    case(
+        "`floor(x) + x`",
+        "jumps, a slope of 1 in between",
+        lambda x: x + np.floor(x.detach().data),
+        np.array([0.999999, 0.5]),
+    ),
     case("`sqrt(x^2)` at 1e-8", "a kink in disguise", lambda x: tg.sqrt(x * x), np.array([1e-8, 1.0])),
-    case("`sort` by indexing", "the order changes a little further", lambda x: x[np.argsort(x.detach().data)] * np.arange(3), np.array([0.1, 0.1001, 0.2])),
-]  # fmt: skip
+    case(
+        "`sort` by indexing",
+        "the order changes a little further",
+        lambda x: x[np.argsort(x.detach().data)] * np.arange(3),
+        np.array([0.1, 0.1001, 0.2]),
+    ),
+]
 
 EDGES = [
     case("`log(x)` at 1e-10", "the edge of the domain nearby", tg.log, np.array([1e-10, 1.0])),
@@ -116,71 +174,181 @@ EDGES = [
     case("`arctan(1e6 x)`", "a step, nearly", lambda x: tg.arctan(1e6 * x), np.array([1e-7, 0.3])),
     case("`log1p(x)` at 1e-15", "exact where `log(1 + x)` is not", tg.log1p, np.array([1e-15, 1.0])),
     case("`expm1(x) / x` at 1e-4", "0 / 0, nearly", lambda x: tg.expm1(x) / x, np.array([1e-4, 1.0])),
-    case("targets of probabilities that must add up to 1", "the function refuses what is outside", lambda a, t: tg.softmax_cross_entropy(a, t), np.array([[0.5, -1.0, 2.0]]), np.array([[0.25, 0.25, 0.5]])),
-    case("`binary_cross_entropy` at 1e-6", "logarithms near 0 and near 1", lambda p: tg.binary_cross_entropy(p, np.array([1.0, 0.0])), np.array([1e-6, 1 - 1e-6])),
-]  # fmt: skip
+    case(
+        "targets of probabilities that must add up to 1",
+        "the function refuses what is outside",
+        lambda a, t: tg.softmax_cross_entropy(a, t),
+        np.array([[0.5, -1.0, 2.0]]),
+        np.array([[0.25, 0.25, 0.5]]),
+    ),
+    case(
+        "`binary_cross_entropy` at 1e-6",
+        "logarithms near 0 and near 1",
+        lambda p: tg.binary_cross_entropy(p, np.array([1.0, 0.0])),
+        np.array([1e-6, 1 - 1e-6]),
+    ),
+]
 
 CANCELLATION = [
-    case("`(1 - cos(x)) / x^2` at 1e-3", "cancellation: six digits are lost", lambda x: (1.0 - tg.cos(x)) / (x * x), np.array([1e-3, 1.0])),
+    case(
+        "`(1 - cos(x)) / x^2` at 1e-3",
+        "cancellation: six digits are lost",
+        lambda x: (1.0 - tg.cos(x)) / (x * x),
+        np.array([1e-3, 1.0]),
+    ),
     case("`exp(x) - exp(x) + x`", "large terms that cancel", lambda x: tg.exp(x) - tg.exp(x) + x, np.array([20.0])),
     case("`(x + 1e8)^2 - 1e16`", "eight digits are lost", lambda x: (x + 1e8) ** 2 - 1e16, X),
-    case("softmax of large logits", "differences of 1e3, gradients of 0", lambda x: tg.softmax(x, axis=0), np.array([1e3, 0.0, -1e3])),
+    case(
+        "softmax of large logits",
+        "differences of 1e3, gradients of 0",
+        lambda x: tg.softmax(x, axis=0),
+        np.array([1e3, 0.0, -1e3]),
+    ),
     case("softmax of offset logits", "1e6 added to all", lambda x: tg.softmax(x + 1e6, axis=0), X),
-    case("`logsumexp` of large numbers", "`exp` alone would overflow", lambda x: tg.logsumexp(x, axis=0), np.array([1e3, 999.0, 0.0])),
-    case("cross-entropy, very sure", "a loss of 1e-22", lambda x: tg.softmax_cross_entropy(x, np.array([0])), np.array([[50.0, 0.0, 0.0]])),
-    case("cross-entropy, surely wrong", "a loss of 1000", lambda x: tg.softmax_cross_entropy(x, np.array([1])), np.array([[1e3, 0.0]])),
-    case("batch norm of tiny variance", "divides by 1e-6", lambda x: tg.batch_norm(x, training=True, eps=1e-12), 3.0 + 1e-6 * M),
-    case("batch norm of a constant", "a variance of 0, only `eps` left", lambda x: tg.batch_norm(x, training=True), np.ones((4, 2))),
+    case(
+        "`logsumexp` of large numbers",
+        "`exp` alone would overflow",
+        lambda x: tg.logsumexp(x, axis=0),
+        np.array([1e3, 999.0, 0.0]),
+    ),
+    case(
+        "cross-entropy, very sure",
+        "a loss of 1e-22",
+        lambda x: tg.softmax_cross_entropy(x, np.array([0])),
+        np.array([[50.0, 0.0, 0.0]]),
+    ),
+    case(
+        "cross-entropy, surely wrong",
+        "a loss of 1000",
+        lambda x: tg.softmax_cross_entropy(x, np.array([1])),
+        np.array([[1e3, 0.0]]),
+    ),
+    case(
+        "batch norm of tiny variance",
+        "divides by 1e-6",
+        lambda x: tg.batch_norm(x, training=True, eps=1e-12),
+        3.0 + 1e-6 * M,
+    ),
+    case(
+        "batch norm of a constant",
+        "a variance of 0, only `eps` left",
+        lambda x: tg.batch_norm(x, training=True),
+        np.ones((4, 2)),
+    ),
     case("`var(x)` of 1e6 + small", "the mean takes the digits", lambda x: x.var(), 1e6 + X),
     case("`cumsum` of many", "a sum of hundreds of terms", lambda x: tg.cumsum(x), np.linspace(-1, 1, 300)),
     case("`prod` with a zero", "one factor is 0", lambda x: x.prod(), np.array([2.0, 0.0, 3.0])),
     case("`prod` with two zeros", "flat in all directions but two", lambda x: x.prod(), np.array([0.0, 5.0, 0.0])),
     case("`prod` of 50 numbers", "1e15", lambda x: x.prod(), np.full(50, 2.0)),
     case("Newton's square root", "eight steps of iteration", newton, np.array([2.0, 1e-3])),
-    case("`det` by hand", "a matrix that is nearly singular", lambda m: m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0], np.array([[1.0, 2.0], [2.0, 4.0000001]])),
-]  # fmt: skip
+    case(
+        "`det` by hand",
+        "a matrix that is nearly singular",
+        lambda m: m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0],
+        np.array([[1.0, 2.0], [2.0, 4.0000001]]),
+    ),
+]
 
 ROUNDED = [
     case("float32 inputs", "checked in double precision", lambda x: tg.exp(x) / x, X.astype(np.float32)),
     case("float32 inside", "values rounded to 7 digits", lambda x: tg.exp(x.astype("float32")), X),
-    case("float32 inside, and back", "rounding that the result's type does not show", lambda x: tg.exp(x.astype("float32")).astype("float64"), X),
-    case("float32 in the middle of a network", "the same, behind other operations", lambda x: tg.tanh(tg.sin(x).astype("float32").astype("float64") * 3.0), X),
+    case(
+        "float32 inside, and back",
+        "rounding that the result's type does not show",
+        lambda x: tg.exp(x.astype("float32")).astype("float64"),
+        X,
+    ),
+    case(
+        "float32 in the middle of a network",
+        "the same, behind other operations",
+        lambda x: tg.tanh(tg.sin(x).astype("float32").astype("float64") * 3.0),
+        X,
+    ),
     case("a float32 constant", "an array of lower precision", lambda x: x * np.float32(0.1), X),
     case("rounded to 1e-9", "jumps too small to see", lambda x: x * x + 1e-12 * np.floor(1e3 * x.detach().data), X),
-    case("`x + 1e21`", "the offset swallows every step that fits", lambda x: x + 1e21, np.array([1.0]), verdict="precision"),
-]  # fmt: skip
+    case(
+        "`x + 1e21`",
+        "the offset swallows every step that fits",
+        lambda x: x + 1e21,
+        np.array([1.0]),
+        verdict="precision",
+    ),
+]
 
 SHAPES = [
     case("no elements", "nothing to compare", lambda x: tg.exp(x).sum(), np.zeros((0, 3))),
-    case("no elements beside some", "an empty part", lambda x, y: tg.concatenate([x, y], axis=0) ** 2, np.zeros((0, 2)), M[:, :2]),
+    case(
+        "no elements beside some",
+        "an empty part",
+        lambda x, y: tg.concatenate([x, y], axis=0) ** 2,
+        np.zeros((0, 2)),
+        M[:, :2],
+    ),
     case("a scalar", "no axes", lambda x: tg.sin(x) * x, np.array(0.7)),
-    case("axes of size 1", "broadcast and reduced", lambda x, y: (x * y).sum(axis=(0, 2)), np.ones((1, 3, 1)), M[:3, :2].reshape(1, 3, 2)),
-    case("broadcast over three axes", "a gradient that is summed", lambda x, b: tg.tanh(x + b), IMAGES[0], np.array(0.3)),
+    case(
+        "axes of size 1",
+        "broadcast and reduced",
+        lambda x, y: (x * y).sum(axis=(0, 2)),
+        np.ones((1, 3, 1)),
+        M[:3, :2].reshape(1, 3, 2),
+    ),
+    case(
+        "broadcast over three axes", "a gradient that is summed", lambda x, b: tg.tanh(x + b), IMAGES[0], np.array(0.3)
+    ),
     case("integers as indices", "nothing to differentiate", lambda x, i: x[i] ** 2, M, np.array([0, 0, 3])),
     case("integers as a factor", "of another type", lambda x, n: x * n, X, np.array([1, 2, 3])),
     case("a mask", "booleans", lambda x: tg.where(M > 0, x, x * x), M),
     case("Fortran order", "another memory layout", lambda x: x @ x.T, np.asfortranarray(M)),
     case("backwards", "negative strides", lambda x: tg.sin(x) * x, M[::-1, ::-1]),
     case("every other element", "gaps in memory", lambda x: tg.sin(x).sum(axis=0), np.repeat(M, 2, axis=1)[:, ::2]),
-    case("broadcast memory", "strides of 0: one number in memory for many", lambda x: tg.exp(x) * x, np.broadcast_to(np.array(0.5), (3, 2))),
+    case(
+        "broadcast memory",
+        "strides of 0: one number in memory for many",
+        lambda x: tg.exp(x) * x,
+        np.broadcast_to(np.array(0.5), (3, 2)),
+    ),
     case("one input twice", "the same array for both arguments", lambda x: x @ x, M[:4, :4]),
     case("several results", "of different shapes", lambda x: (tg.sin(x), x.sum(), x[:1] * 2.0), X),
     case("a result that is an input", "passed through", lambda x: (x, x * x), X),
     case("a result that depends on nothing", "a constant", lambda x: (tg.tensor([1.0, 2.0]), x * 2.0), X),
-    case("10,000 elements", "too many to go through one by one", lambda x: tg.sin(x) * x, np.linspace(-3.0, 3.0, 10_000)),
+    case(
+        "10,000 elements", "too many to go through one by one", lambda x: tg.sin(x) * x, np.linspace(-3.0, 3.0, 10_000)
+    ),
     case("10,000 elements of very different size", "from 1e-6 to 1e6", lambda x: tg.log(x), np.logspace(-6, 6, 10_000)),
-]  # fmt: skip
+]
 
 PROGRAMS = [
-    case("shared values, indexing, broadcasting", "many ways from input to result", mixture, M, np.random.default_rng(5).normal(size=(5, 3))),
-    case("a convolution, tanh, pooling", "300 numbers", lambda x, w: tg.avg_pool2d(tg.tanh(tg.conv2d(x, w, padding=1)), 2), IMAGES, FILTERS),
+    case(
+        "shared values, indexing, broadcasting",
+        "many ways from input to result",
+        mixture,
+        M,
+        np.random.default_rng(5).normal(size=(5, 3)),
+    ),
+    case(
+        "a convolution, tanh, pooling",
+        "300 numbers",
+        lambda x, w: tg.avg_pool2d(tg.tanh(tg.conv2d(x, w, padding=1)), 2),
+        IMAGES,
+        FILTERS,
+    ),
     case("sixty layers of tanh", "a deep chain: gradients of 1e-24", lambda x: _deep(x, 60), X, verdict="precision"),
     case("a loop that grows", "`x = x + 0.1 sin(x)`, 50 times", lambda x: _grown(x, 50), X),
     case("chaos", "the logistic map, 40 times: slopes of 1e9", lambda x: _logistic(x, 40), np.array([0.3])),
-    case("a branch on a value", "a smooth function on either side", lambda x: tg.exp(x) if float(x.detach().data.sum()) > 0 else -x, X),
-    case("a network with batch norm", "a buffer that changes with each call", nn.Sequential(nn.Linear(5, 4, rng=np.random.default_rng(0)), nn.BatchNorm1d(4), nn.Tanh()), M),
+    case(
+        "a branch on a value",
+        "a smooth function on either side",
+        lambda x: tg.exp(x) if float(x.detach().data.sum()) > 0 else -x,
+        X,
+    ),
+    case(
+        "a network with batch norm",
+        "a buffer that changes with each call",
+        nn.Sequential(nn.Linear(5, 4, rng=np.random.default_rng(0)), nn.BatchNorm1d(4), nn.Tanh()),
+        M,
+    ),
     case("a gradient inside", "the penalty on a gradient", lambda x: _penalty(x), X),
-]  # fmt: skip
+]
 
 
 def _deep(x: Any, layers: int) -> Any:
@@ -218,3 +386,10 @@ SUBJECTS = {
     "Programs": PROGRAMS,
 }
 CASES = [case for cases in SUBJECTS.values() for case in cases]
+
+
+def verdict(case: Awkward, seed: int = 0) -> str:
+    try:
+        return check_grads(case.f, *case.inputs, seed=seed).verdict
+    except GradientError as error:
+        return error.verdict

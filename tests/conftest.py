@@ -9,7 +9,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from profiles import examples
 
 import tensorgraph as tg
 from tensorgraph._primitive import registry
@@ -18,7 +19,8 @@ from tensorgraph.kernels._choice import extension
 # No deadlines: a busy machine is not a failure. In continuous integration the examples are the same on every run.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("nightly", deadline=None, max_examples=examples(100), suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
 
 if extension is not None:
     extension.poison(True)  # outputs of compiled kernels are NaN until written, so what a kernel forgets shows

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from tensorgraph import kernels
 from tensorgraph.kernels import native, reference
@@ -16,7 +17,7 @@ from tensorgraph.kernels.shapes import window_sizes
 NO_PADDING = ((0, 0), (0, 0))
 TOLERANCE = {"float32": 1e-4, "float64": 2e-13}  # about 1000 roundings: sums of a few hundred numbers of size 1
 
-checked = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+checked = settings(deadline=None, max_examples=examples(300), suppress_health_check=[HealthCheck.filter_too_much])
 
 dtypes = st.sampled_from(["float32", "float64"])
 layouts = st.sampled_from(["C", "Fortran", "backwards", "channels last", "every other", "repeated"])

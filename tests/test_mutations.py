@@ -105,3 +105,11 @@ def test_the_graph_of_the_error_has_the_culprit_marked(monkeypatch):
     (marked,) = (node for node in caught.value.graph.nodes if node.error is not None)
     assert (marked.op, marked.scope) == ("tanh", "0 (Tanh)")
     assert "tanh" in caught.value.graph.to_text()
+
+
+@pytest.mark.repository
+def test_the_tables_of_the_page_are_what_the_checks_say():
+    import checking_tables
+
+    page = checking_tables.PAGE.read_text(encoding="utf-8")
+    assert checking_tables.built(page) == page, "run python tests/checking_tables.py"

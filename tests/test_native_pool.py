@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from tensorgraph.kernels import _choice, reference
 from tensorgraph.kernels.shapes import window_sizes
@@ -82,7 +83,7 @@ def poolings(draw):
     return sizes, (kernel, stride, padding, dilation), draw(st.booleans()), draw(st.booleans())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(poolings(), st.integers(0, 99), st.sampled_from(_native.isas()))
 def test_any_pooling(pooling, seed, isa):
     sizes, window, ceil_mode, include = pooling

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from tensorgraph.kernels import _choice, reference
 
@@ -98,7 +99,7 @@ def test_every_number_of_channels(channels):
     check((2, channels, 6, 5, 68 - channels, 3), SAME)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.data())
 def test_any_shape(data):
     isa = data.draw(st.sampled_from(native.isas()))

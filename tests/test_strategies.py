@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 import tensorgraph as tg
 from tensorgraph.testing import GradientError, strategies
@@ -56,14 +57,14 @@ def test_broadcastable_tensors_broadcast(tensors):
     assert (x + y * z).shape == np.broadcast_shapes(x.shape, y.shape, z.shape)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(strategies.conv2d_cases())
 def test_convolution_cases_fit_and_have_right_gradients(case):
     arguments = [a for a in case[:3] if a is not None]
     tg.testing.check_grads(lambda *a: tg.conv2d(*a, **case.options), *arguments)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(strategies.pool2d_cases())
 def test_pooling_cases_fit_and_have_right_gradients(case):
     tg.testing.check_grads(lambda x: tg.max_pool2d(x, **case.options), case.x)
@@ -72,13 +73,13 @@ def test_pooling_cases_fit_and_have_right_gradients(case):
 # --- programs --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(strategies.programs(max_size=12))
 def test_programs_have_right_gradients(program):
     tg.testing.check_program(program)
 
 
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 @given(strategies.programs())
 def test_a_program_is_the_code_that_it_prints(program):
     assert 2 <= len(program.lines) <= 30

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 import tensorgraph as tg
 from tensorgraph import _primitive, _tape
@@ -143,7 +144,7 @@ numbers = st.integers(0, 99)
 programs = st.lists(st.tuples(numbers, numbers, numbers, numbers), max_size=25)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(programs)
 def test_random_programs_have_the_gradients_of_their_twins(steps):
     Program().run(steps)

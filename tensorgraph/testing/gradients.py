@@ -11,7 +11,7 @@ from tensorgraph._context import located
 from tensorgraph._snapshot import GraphNode, marked, snapshot
 from tensorgraph.checking.function import Checked, Function, Gradient
 from tensorgraph.checking.nodes import NodeFinding, check_nodes
-from tensorgraph.checking.report import Report, failure
+from tensorgraph.checking.report import Report, at_fault, failure
 from tensorgraph.checking.verdict import Effort, judge
 from tensorgraph.graph import Graph
 from tensorgraph.tensor import Tensor
@@ -89,7 +89,7 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
         nodes, culprit = _culprit(outs, weights, seed) if found.verdict in ("wrong", "not finite") else ((), None)
         error = failure("check_grads", found.verdict, found, function.names[found.argument] + kind, culprit, again)
         if culprit is not None:
-            error.graph = Graph(marked(nodes, culprit.node, str(error)))
+            error.graph = Graph(marked(nodes, culprit.node, at_fault(culprit)))
         raise error
     return tuple(name + kind for name in function.names)
 
