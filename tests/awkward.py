@@ -259,6 +259,12 @@ ROUNDED = [
         X,
     ),
     case(
+        "float32 inside, near 0",
+        "steps of the result that are in step with those of the argument",
+        lambda x: tg.exp(x.astype("float32")).astype("float64"),
+        np.array([1e-6, 2e-3, 1e-4]),
+    ),
+    case(
         "float32 in the middle of a network",
         "the same, behind other operations",
         lambda x: tg.tanh(tg.sin(x).astype("float32").astype("float64") * 3.0),

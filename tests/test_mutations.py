@@ -113,3 +113,36 @@ def test_the_tables_of_the_page_are_what_the_checks_say():
 
     page = checking_tables.PAGE.read_text(encoding="utf-8")
     assert checking_tables.built(page) == page, "run python tests/checking_tables.py"
+
+
+HIDING = {
+    "zero where float32 inside makes steps": (
+        lambda x: np.exp(x.astype("float32")).astype("float64"),
+        lambda g, out, x: g * 0.0,
+        np.array([1e-12, 3e-9]),
+    ),
+    "near a kink": (
+        lambda x: np.clip(x, -1e-5, 1e-5) * 1e5,
+        lambda g, out, x: g * 1.001e5 * (abs(x) < 1e-5),
+        np.array([1e-6]),
+    ),
+    "one of many huge gradients": (
+        lambda x: 1e200 * np.sin(x),
+        lambda g, out, x: g * 1e200 * np.cos(x) * np.where(np.arange(200) == 100, 1.01, 1.0),
+        np.linspace(0.1, 2.0, 200),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDING)
+def test_a_wrong_rule_cannot_hide(name):
+    forward, rule, x = HIDING[name]
+
+    @tg.extend.elementwise(gate="function", name="hiding")
+    def hiding(x, /):
+        return forward(x)
+
+    hiding.vjp(x=rule)
+    with pytest.raises(GradientError) as caught:
+        check_grads(hiding, x)
+    assert (caught.value.verdict, caught.value.op) == ("wrong", "hiding")

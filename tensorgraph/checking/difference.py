@@ -29,6 +29,7 @@ class Slope(NamedTuple):
     error: float  # estimated: how far the value may be off; infinite if no step gave finite numbers
     kink: bool  # the slopes to the left and to the right differ, however short the step
     floor: float  # what rounding alone makes of a slope of 0, over a step of 1
+    clear: bool = False  # known to four digits, not 0, and the same to both sides
 
 
 def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: float) -> Slope:
@@ -51,14 +52,14 @@ def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: f
         if sweep.settled() or sweep.refuted():
             break
         sweep.add(RATIO**k)
-    if not (sweep.settled() or sweep.refuted()):
+    if not sweep.settled():
         sweep.listen()
     best = sweep.best()
-    return Slope(best.value, best.error, sweep.has_kink(), sweep.floor_at(best.step))
+    return Slope(best.value, best.error, sweep.has_kink(), sweep.floor_at(best.step), sweep.is_clear(best))
 
 
-def _norm(values: Array) -> float:
-    """Of any size: the squares of 1e200 overflow."""
+def norm(values: Array) -> float:
+    """The Euclidean norm, of any size: the squares of 1e200 overflow."""
     largest = float(np.abs(values).max(initial=0.0))
     return largest * float(np.linalg.norm(values / largest)) if 0 < largest < np.inf else largest
 
@@ -103,7 +104,7 @@ class _Sweep:
         self._quotients: dict[float, _Quotient] = {}  # by step
         self._improved: dict[float, float] = {}  # by the shorter of two steps
         self._candidates: list[_Candidate] = []
-        self.floor = self._eps * _norm(weights * self._here)
+        self.floor = self._eps * norm(weights * self._here)
         self._noise = 0.0  # of the weighted sum of the results, where it is more than their type says
         self.drowned = False  # shorter steps only round more
 
@@ -113,7 +114,7 @@ class _Sweep:
             # Differences first, element by element: in a sum, large elements would round away small ones.
             value = float(np.vdot(self._weights, after - before)) / (2 * step)
             gap = float(np.vdot(self._weights, (after - self._here) - (self._here - before))) / step
-            size = _norm(self._weights * np.maximum(np.abs(after), np.abs(before)))
+            size = norm(self._weights * np.maximum(np.abs(after), np.abs(before)))
         rounding = 2 * (self._eps * size + EPS * abs(value)) / step  # of the results, and of the place
         if np.isfinite(value + gap + rounding):
             self._quotients[step] = _Quotient(value, gap, rounding)
@@ -195,10 +196,13 @@ class _Sweep:
             candidates = shorter
         return _NONE
 
+    def is_clear(self, best: _Candidate) -> bool:
+        return best.error < 1e-4 * abs(best.value) and self._is_steady(best)
+
     def floor_at(self, step: float) -> float:
         """Where nothing moves, as of 50 - 50, the results do not tell how they were rounded on the way."""
         silent = step in self._quotients and self._quotients[step].silent
-        return max(self.floor, EPS * _norm(self._weights)) if silent else self.floor
+        return max(self.floor, EPS * norm(self._weights)) if silent else self.floor
 
     def _is_steady(self, candidate: _Candidate) -> bool:
         """A slope that is known well and is the same to both sides."""

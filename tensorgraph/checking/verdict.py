@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgraph.checking.difference import Slope, slope
+from tensorgraph.checking.difference import Slope, norm, slope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[list[Array]], list[Array]]  # arrays to arrays
@@ -35,6 +35,7 @@ class Finding(NamedTuple):
     analytic: float = 0.0
     numeric: float = 0.0
     error: float = 0.0  # of the numeric value, estimated
+    clear: bool = False  # the numeric value is known well, is not 0, and is the same to both sides
 
     @property
     def apart(self) -> float:
@@ -132,7 +133,7 @@ class _Argument:
             worse = int(abs(parts[1].analytic - parts[1].numeric) > abs(parts[0].analytic - parts[0].numeric))
             places, found = halves[worse], parts[worse]
         element = self._element(int(places[0]))
-        return element if element.verdict == "wrong" else found._replace(verdict="wrong")
+        return element if element.verdict in ("wrong", "kink") else found._replace(verdict="wrong")
 
     def _compare(self, direction: Array, index: tuple[int, ...] | None) -> Finding:
         """Over steps as large as the largest element that moves; if that says no, over those as small as each is."""
@@ -149,7 +150,9 @@ class _Argument:
             closer = self._over(direction, float(near[index]), index, abs(float(self._gradient[index])))
         else:
             closer = self._over(direction * near, 1.0, None, float(np.abs(self._gradient * near).max()))
-        return closer if closer.verdict == "right" else found
+        if closer.verdict == "right":  # unless nothing moves there at all, but does clearly further away
+            return found if closer.numeric == 0 and found.clear else closer
+        return closer if closer.verdict == "wrong" and closer.clear and found.verdict != "wrong" else found
 
     def _over(self, direction: Array, unit: float, index: tuple[int, ...] | None, largest: float) -> Finding:
         """The comparison along a line, with `unit` as the first step."""
@@ -166,12 +169,12 @@ class _Argument:
                 return np.full(self._weights.shape, np.nan)  # outside of its domain
 
         analytic = float(np.vdot(self._gradient, direction))
-        scale = float(np.linalg.norm(self._gradient * direction)) if index is None else self._largest
+        scale = norm(self._gradient * direction) if index is None else self._largest
         found = slope(line, self._weights, analytic * unit, scale * unit)
         numeric, error = found.value / unit, found.error / unit
-        found = Slope(numeric, error, found.kink, found.floor / unit)
+        found = Slope(numeric, error, found.kink, found.floor / unit, found.clear)
         verdict = _verdict(analytic, found, scale, largest)
-        return Finding(verdict, self._number, index, analytic, numeric, error)
+        return Finding(verdict, self._number, index, analytic, numeric, error, found.clear)
 
     def _index(self, place: int) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unravel_index(place, self._gradient.shape))
