@@ -120,7 +120,8 @@ def chain(count: int, show: Show) -> str:
     sys.setrecursionlimit(limit)
     return (
         f"{count:,} operations recorded in {recorded:.1f} s, walked back in {walked:.1f} s, "
-        f"gradient right to 9 digits; {used * 2**20 / count:.0f} bytes of memory an operation; a second chain dropped without a walk"
+        f"gradient right to 9 digits; {used * 2**20 / count:.0f} bytes of memory an operation; "
+        "a second chain dropped without a walk"
     )
 
 

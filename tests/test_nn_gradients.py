@@ -128,6 +128,20 @@ def test_batch_norm(x, image, training, affine):
 
 
 @few
+@given(x=values(2, 4, 3), affine=st.booleans())
+def test_other_norms(x, affine):
+    judged(nn.LayerNorm(3, elementwise_affine=affine), x)
+    judged(nn.GroupNorm(2, 4, affine=affine), x)
+    judged(nn.LocalResponseNorm(3, alpha=0.5, k=1.5), x)
+
+
+@few
+@given(x=values(2, 3, 2, 2), seed=SEEDS)
+def test_dropout_of_whole_channels(x, seed):
+    judged(lambda x: nn.Dropout2d(0.5, rng=rng(seed))(x), x)
+
+
+@few
 @given(x=values(3, 2), seed=SEEDS)
 def test_dropout(x, seed):
     """With the same numbers at each call it is a product with a constant."""
@@ -159,6 +173,7 @@ def test_containers_and_fused_layers():
 
 def test_every_layer_is_here():
     tested = {*ELEMENTWISE, "Linear", "Conv2d", "Conv1d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Dropout"}
+    tested |= {"LayerNorm", "GroupNorm", "LocalResponseNorm", "Dropout2d"}
     tested |= {"AdaptiveAvgPool2d", "BatchNorm1d", "BatchNorm2d", "Sequential", "ModuleList", "Module", *LOSSES}
     layers = {
         name for name in nn.__all__ if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
