@@ -111,6 +111,7 @@ def test_operands_stand_in_their_order():
     assert sorted(names, key=height) == names
 
 
+@needs_graphviz
 def test_the_cells_of_a_heat_map_are_squares_in_a_grid():
     image = np.zeros((7, 7))
     image[1, 2:4] = image[2, 4:6] = image[4, 1:3] = 1.0  # cells that are never alone in a column
@@ -122,6 +123,7 @@ def test_the_cells_of_a_heat_map_are_squares_in_a_grid():
     np.testing.assert_allclose(np.diff(sides), 12)
 
 
+@needs_graphviz
 def test_odd_arrays_are_drawn():
     x = tg.tensor(np.array([[np.nan, np.inf, -np.inf, 1e300], [0.0, -0.0, 1e-300, 1.0]]), requires_grad=True, name="x")
     with np.errstate(all="ignore"):
