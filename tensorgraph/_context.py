@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import os
 import sys
 from contextlib import ContextDecorator
 from contextvars import ContextVar
@@ -153,7 +154,7 @@ def current_scope() -> Any:
 def label_of(place: Any, known: dict[Any, Any]) -> str:
     """The text of a scope's label; `known` keeps what one look-up finds for the next, among very many labels."""
     label = getattr(place, "label", None)
-    return label(known) if label is not None and not isinstance(place, str) else str(place)
+    return str(place) if label is None else label(known)
 
 
 class Source(NamedTuple):
@@ -165,6 +166,11 @@ class Source(NamedTuple):
     @property
     def code(self) -> str:
         return linecache.getline(self.file, self.line).strip()
+
+    @property
+    def brief(self) -> str:
+        """Without the folder, for pictures that are handed on: where it lies on one machine says nothing on another."""
+        return f"{os.path.basename(self.file)}:{self.line}: {self.code}"
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.code}"

@@ -493,3 +493,12 @@ def test_drawing_changes_nothing():
     y.backward()
     with pytest.raises(tg.GradError, match="freed"):
         tg.draw(y)
+
+
+def test_a_picture_names_no_folder_of_the_machine_that_drew_it():
+    x = tg.tensor(1.0, requires_grad=True)
+    with tg.record():
+        y = x * 2.0
+    text = tg.graph(y).to_dot()
+    assert "test_drawing.py:" in text
+    assert __file__ not in text

@@ -122,6 +122,7 @@ def test_record_keeps_the_users_line():
     ]
     assert sources[1].file == __file__
     assert str(sources[1]) == f"{__file__}:{sources[1].line}: x * 3.0"
+    assert sources[1].brief == f"test_recording.py:{sources[1].line}: x * 3.0"
 
 
 def test_record_names_the_line_when_a_rule_fails():

@@ -232,7 +232,7 @@ def tooltip(node: GraphNode) -> str:
         text.append(f"{shape(node.value)} {node.dtype}")
     text += [f"{name}={clipped(repr(option))}" for name, option in node.options.items() if isinstance(option, _PLAIN)]
     if node.source is not None:
-        text.append(f"{clipped(node.source.file)}:{node.source.line}: {clipped(node.source.code)}")
+        text.append(clipped(node.source.brief))
     return "\n".join(text)
 
 

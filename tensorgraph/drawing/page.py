@@ -99,7 +99,7 @@ def _node(node: GraphNode, rules: Rules, arrays: _Arrays, box: int | None) -> Fa
     if options:
         found["options"] = options
     if node.source is not None:
-        found["source"] = str(node.source)
+        found["source"] = node.source.brief
     return found
 
 
