@@ -16,6 +16,11 @@ from tensorgraph._tape import Array
 from tensorgraph.tensor import Tensor
 
 
+def random_weights(outs: Sequence[Tensor], rng: np.random.Generator) -> list[Array]:
+    """An upstream gradient for each result, of both signs and never small: a uniform one is blind to many mistakes."""
+    return [rng.uniform(0.5, 1.5, out.shape) * rng.choice([-1.0, 1.0], out.shape) for out in outs]
+
+
 class Checked(ABC):
     """What can be evaluated at other values of its variables, and differentiated."""
 
@@ -83,10 +88,8 @@ class Function(Checked):
         before = [(t, t._array, t._exposed) for t in (*self._parameters, *self._buffers)]
         try:
             for tensor, array, _ in before:
-                tensor._array, tensor._exposed = (
-                    array.astype(np.float64 if array.dtype.kind == "f" else array.dtype),
-                    False,
-                )
+                tensor._array = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
+                tensor._exposed = False
             yield
         finally:
             for tensor, array, exposed in before:

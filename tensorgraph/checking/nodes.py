@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tensorgraph.checking.function import Function
+from tensorgraph.checking.function import Function, random_weights
 from tensorgraph.checking.verdict import Effort, Finding, judge
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> Nod
     call = _Call(node, nodes)
     rng = np.random.default_rng((seed, node.id))
     outs = call.function.run()
-    weights = [rng.uniform(0.5, 1.5, out.shape) * rng.choice([-1, 1], out.shape) for out in outs]
+    weights = random_weights(outs, rng)
     gradients = call.function.gradients(outs, weights)
     values = call.function.values()
     found = judge(call.function.arrays, values, weights, gradients, rng=rng, effort=LESS)

@@ -143,9 +143,7 @@ class _Argument:
         sizes = np.abs(self._x).astype(np.float64)
         if found.verdict == "right" or not ((sizes > 0) & (sizes < unit / 1000))[moved].any():
             return found
-        near = np.where(
-            sizes > 0, 2.0 ** np.floor(np.log2(np.where(sizes > 0, sizes, 1.0))), 1.0
-        )  # kinks, poles, edges
+        near = 2.0 ** np.floor(np.log2(np.where(sizes > 0, sizes, 1.0)))  # no further than kinks, poles and edges at 0
         if index is not None:
             closer = self._over(direction, float(near[index]), index, abs(float(self._gradient[index])))
         else:

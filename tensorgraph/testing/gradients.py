@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgraph._context import located
 from tensorgraph._snapshot import GraphNode, marked, snapshot
-from tensorgraph.checking.function import Checked, Function, Gradient
+from tensorgraph.checking.function import Checked, Function, Gradient, random_weights
 from tensorgraph.checking.nodes import NodeFinding, check_nodes
 from tensorgraph.checking.report import Report, at_fault, failure
 from tensorgraph.checking.verdict import Effort, judge
@@ -83,7 +83,7 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
     values = function.values()
     if not _same([out._array for out in outs], function.arrays(values)):
         raise failure("check_grads", "nondeterministic", None, None, None, again)
-    weights = [rng.uniform(0.5, 1.5, out.shape) * rng.choice([-1.0, 1.0], out.shape) for out in outs]
+    weights = random_weights(outs, rng)
     found = judge(function.arrays, values, weights, function.gradients(outs, weights), rng=rng, effort=Effort())
     if found.verdict != "right":
         nodes, culprit = _culprit(outs, weights, seed) if found.verdict in ("wrong", "not finite") else ((), None)
