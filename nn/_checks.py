@@ -1,4 +1,4 @@
-"""Checks of the settings of layers and optimizers: errors name the class, the argument and the value."""
+"""Checks of the settings of layers, optimizers and others: errors name the class, the argument and the value."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ import tensorgraph as tg
 _AMOUNT = {0: "0 or more", 1: "positive"}
 
 
+def _name(owner: object) -> str:
+    """Of a class for one of its objects; of a function as it is."""
+    return owner if isinstance(owner, str) else type(owner).__name__
+
+
 def count(owner: object, name: str, value: Any, least: int = 1) -> int:
     """A whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{type(owner).__name__}: {name} must be an integer, got {value!r}")
+        raise TypeError(f"{_name(owner)}: {name} must be an integer, got {value!r}")
     if value < least:
-        raise tg.ShapeError(f"{type(owner).__name__}: {name} must be {_AMOUNT[least]}, got {value}")
+        raise tg.ShapeError(f"{_name(owner)}: {name} must be {_AMOUNT[least]}, got {value}")
     return int(value)
 
 
@@ -26,14 +31,14 @@ def sizes(owner: object, name: str, value: Any, axes: int, least: int = 1) -> tu
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
     if len(values) != axes:
         spelling = "an integer" if axes == 1 else "an integer or a pair (height, width)"
-        raise tg.ShapeError(f"{type(owner).__name__}: {name} must be {spelling}, got {value!r}")
+        raise tg.ShapeError(f"{_name(owner)}: {name} must be {spelling}, got {value!r}")
     return tuple(count(owner, name, v, least) for v in values)
 
 
 def number(owner: object, name: str, value: Any, low: float, high: float = math.inf, *, bounds: str = "[]") -> float:
     """A finite number between low and high; `bounds` says which of them count as inside, as in "[)"."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{type(owner).__name__}: {name} must be a number, got {value!r}")
+        raise TypeError(f"{_name(owner)}: {name} must be a number, got {value!r}")
     above = value >= low if bounds[0] == "[" else value > low
     below = value <= high if bounds[1] == "]" else value < high
     if not (above and below and math.isfinite(value)):
@@ -41,7 +46,7 @@ def number(owner: object, name: str, value: Any, low: float, high: float = math.
             allowed = f"lie in {bounds[0]}{low:g}, {high:g}{bounds[1]}"
         else:
             allowed = f"be {'at least' if bounds[0] == '[' else 'greater than'} {low:g} and finite"
-        raise ValueError(f"{type(owner).__name__}: {name} must {allowed}, got {value!r}")
+        raise ValueError(f"{_name(owner)}: {name} must {allowed}, got {value!r}")
     return float(value)
 
 
@@ -49,5 +54,5 @@ def choice(owner: object, name: str, value: Any, allowed: tuple[str, ...]) -> st
     """One of the words allowed."""
     if value not in allowed:
         words = ", ".join(f'"{word}"' for word in allowed)
-        raise ValueError(f"{type(owner).__name__}: {name} must be one of {words}, got {value!r}")
+        raise ValueError(f"{_name(owner)}: {name} must be one of {words}, got {value!r}")
     return str(value)

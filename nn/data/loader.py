@@ -1,30 +1,39 @@
-"""Batches of examples, shuffled if wished, and the split into training and test."""
+"""Batches of examples, shuffled and augmented if wished, from where they were left."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 import tensorgraph as tg
 from nn._checks import count
+from nn.data.prefetch import prefetched
+from nn.data.sources import reader
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Transform = Callable[..., Any]
 
 
 class DataLoader:
     """Goes through data in batches, in a new order each time if shuffled.
 
+    All randomness of a pass comes from one seed, drawn when the pass begins, and that of a batch from this seed and the
+    number of the batch. So it does not matter whether batches are made ahead, or whether the pass was interrupted.
+
     Arguments:
-        data: a tuple of arrays of equal length, such as (x, y); or any sequence of examples, each a tuple such as
-            (image, label).
+        data: a tuple of arrays of equal length, such as (x, y), which may lie in files (np.memmap); a data set such as
+            `nn.data.MNIST()`; or any sequence of examples, each a tuple such as (image, label) or a dict such as
+            {"image": image, "label": label}. Pictures of Pillow become (C, H, W), float32 in [0, 1].
         batch_size: the number of examples in a batch. The last batch is smaller if it does not divide; drop_last leaves
             that one out.
-        shuffle: draw the order anew for each pass, every example once. rng: where the order comes from, a generator or
+        shuffle: draw the order anew for each pass, every example once. rng: where seeds come from, a generator or
             a seed; the library's own generator if None.
-        transform: a function of the batch's x, such as an augmentation, whose result is yielded in its place.
+        transform: a function of the batch's x, such as an augmentation, whose result is yielded in its place; or
+            several in a list, one after the other. One with an argument named rng is given the batch's generator.
+        prefetch: make so many batches ahead, in a thread; True is 2.
 
     Yields:
         One tuple a batch, such as (x, y) with x (batch_size, ...) and y (batch_size,), of NumPy arrays.
@@ -46,24 +55,24 @@ class DataLoader:
         shuffle: bool = False,
         rng: np.random.Generator | int | None = None,
         drop_last: bool = False,
-        transform: Callable[[Any], Any] | None = None,
+        transform: Transform | Sequence[Transform] | None = None,
+        prefetch: bool | int = False,
     ) -> None:
-        self.columns = _columns("DataLoader", data) if isinstance(data, tuple) else None
-        if self.columns is None and not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-            raise TypeError(
-                f"DataLoader: data must be a tuple of arrays or a sequence of examples, got {type(data).__name__}"
-            )
-        self.data: Any = data
         if isinstance(batch_size, (np.ndarray, tg.Tensor, list, tuple)):
             raise TypeError(
                 f"DataLoader: batch_size must be an integer, got {type(batch_size).__name__}; "
                 "give arrays that belong together as one tuple, DataLoader((x, y))"
             )
+        self.data = data
+        self._examples, self._read = reader("DataLoader", data)
         self.batch_size = count(self, "batch_size", batch_size)
         self.shuffle = shuffle
         self.rng = None if rng is None else np.random.default_rng(rng)
         self.drop_last = drop_last
         self.transform = transform
+        self.prefetch = 2 * prefetch if isinstance(prefetch, bool) else count(self, "prefetch", prefetch, 0)
+        self._pass: _Pass | None = None  # the pass that is running or was interrupted
+        self._resumes = False  # whether the next iteration goes on with it
         if not self._examples:
             raise ValueError("DataLoader: the data are empty")
         if drop_last and batch_size > self._examples:
@@ -71,65 +80,128 @@ class DataLoader:
                 f"DataLoader: batch_size = {batch_size} with drop_last leaves no batch of {self._examples} examples"
             )
 
-    @property
-    def _examples(self) -> int:
-        return len(self.data) if self.columns is None else len(self.columns[0])
-
     def __len__(self) -> int:
-        """The number of batches."""
+        """The number of batches in a pass."""
         return self._examples // self.batch_size if self.drop_last else math.ceil(self._examples / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        transforms = _with_rng(self.transform)
+        if not self._resumes or self._pass is None:
+            self._pass = _Pass(int((self.rng or tg.default_rng()).integers(2**63)) if self._random() else None)
+        self._resumes = False
+        current = self._pass
         order = np.arange(self._examples)
         if self.shuffle:
-            (self.rng or tg.default_rng()).shuffle(order)
-        for i in range(len(self)):
-            batch = self._batch(order[i * self.batch_size : (i + 1) * self.batch_size])
-            yield batch if self.transform is None else (self.transform(batch[0]), *batch[1:])
+            current.generator(0).shuffle(order)
 
-    def _batch(self, chosen: Array) -> tuple[Array, ...]:
-        if self.columns is not None:
-            return tuple(column[chosen] for column in self.columns)
-        examples = [self.data[int(i)] for i in chosen]
-        return tuple(np.stack([np.asarray(value) for value in values]) for values in zip(*examples, strict=True))
+        def batch(i: int) -> tuple[Any, ...]:
+            x, *others = self._read(order[i * self.batch_size : (i + 1) * self.batch_size])
+            rng = current.generator(i + 1) if any(random for _, random in transforms) else None
+            for transform, random in transforms:
+                x = transform(x, rng=rng) if random else transform(x)
+            return (x, *others)
+
+        numbers = range(current.batches, len(self))
+        for made in prefetched(batch, numbers, self.prefetch) if self.prefetch else map(batch, numbers):
+            current.batches += 1
+            yield made
+        if self._pass is current:
+            self._pass = None
+
+    def _random(self) -> bool:
+        return self.shuffle or any(random for _, random in _with_rng(self.transform))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this loader stands, for `nn.save`: the state of its generator, and of the pass that is not finished.
+
+        A batch counts as done as soon as it was yielded. Where the library's own generator is used (rng=None), that
+        one's state is not in it, but the seed of the pass is.
+        """
+        state: dict[str, Any] = {}
+        if self.rng is not None:
+            state["rng"] = self.rng.bit_generator.state
+        if self._pass is not None:
+            state["pass"] = self._settings() | {"batches": self._pass.batches}
+            if self._pass.seed is not None:
+                state["pass"]["seed"] = self._pass.seed
+        return state
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a pass to be the same."""
+        return {
+            "examples": self._examples,
+            "batch_size": self.batch_size,
+            "shuffle": bool(self.shuffle),
+            "drop_last": bool(self.drop_last),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where a loader of the same data and settings stood.
+
+        The next iteration yields the batches that were left of its unfinished pass, if there was one; it yields none if
+        all were, but the loop had not come to its end. Every later pass is as it would have been.
+
+        Raises:
+            ValueError: the state is not one, or of a loader with other data or settings. Nothing has changed then.
+
+        Example:
+            >>> import nn, numpy as np
+            >>> def loader():
+            ...     return nn.data.DataLoader((np.arange(6),), batch_size=2, shuffle=True, rng=0)
+            >>> one, two = loader(), loader()
+            >>> batches = iter(one)
+            >>> first = next(batches)
+            >>> two.load_state_dict(one.state_dict())
+            >>> [x.tolist() for (x,) in two] == [x.tolist() for (x,) in batches]
+            True
+        """
+        interrupted = None
+        try:
+            if "pass" in state:
+                settings = dict(state["pass"])
+                seed, batches = (settings.pop(name, None) for name in ("seed", "batches"))
+                if any(type(value) is not int for value in (batches, seed if self._random() else 0)):
+                    raise ValueError(f"batches = {batches} and seed = {seed} must be integers")
+                interrupted = _Pass(seed, batches)
+                if settings != self._settings():
+                    raise ValueError(f"it is of a loader with {settings}, this one has {self._settings()}")
+                if not 0 <= interrupted.batches <= len(self):
+                    raise ValueError(f"{interrupted.batches} batches were done, a pass has {len(self)}")
+            if set(state) - {"pass"} != ({"rng"} if self.rng else set()):
+                own = "a generator of its own" if self.rng else "the library's generator"
+                raise ValueError(f"it has the entries {sorted(state)}, but this loader uses {own}")
+            if self.rng is not None:
+                type(self.rng.bit_generator)().state = state["rng"]  # on trial
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"DataLoader.load_state_dict: the state does not fit: {error}") from None
+        if self.rng is not None:
+            self.rng.bit_generator.state = state["rng"]
+        self._pass, self._resumes = interrupted, interrupted is not None
 
 
-def train_test_split(
-    x: Any, y: Any, test_size: float = 0.25, rng: np.random.Generator | int | None = None
-) -> tuple[Array, Array, Array, Array]:
-    """Deal examples into two parts at random.
+class _Pass:
+    """One way through the data: where its randomness comes from, and how many batches were yielded."""
 
-    Arguments:
-        x, y: arrays of equal length. test_size: a share between 0 and 1, rounded up to whole examples; or a number of
-            examples. rng: a generator or a seed; the library's own generator if None.
+    def __init__(self, seed: int | None, batches: int = 0) -> None:
+        self.seed = seed
+        self.batches = batches
 
-    Returns:
-        x_train, x_test, y_train, y_test, copies.
-
-    Raises:
-        ShapeError: x and y differ in length. ValueError: a part would be empty.
-
-    Example:
-        >>> import nn, numpy as np
-        >>> x_train, x_test, y_train, y_test = nn.data.train_test_split(np.eye(10), np.arange(10), test_size=0.2, rng=0)
-        >>> x_train.shape, y_test.shape
-        ((8, 10), (2,))
-
-    Source: scikit-learn's train_test_split, for the order of the results.
-    """
-    columns = _columns("train_test_split", (x, y))
-    examples = len(columns[0])
-    tests = math.ceil(test_size * examples) if isinstance(test_size, float) else test_size
-    if not 0 < tests < examples:
-        raise ValueError(f"train_test_split: test_size = {test_size} leaves an empty part of {examples} examples")
-    order = (tg.default_rng() if rng is None else np.random.default_rng(rng)).permutation(examples)
-    (x_train, x_test), (y_train, y_test) = ((column[order[tests:]], column[order[:tests]]) for column in columns)
-    return x_train, x_test, y_train, y_test
+    def generator(self, n: int) -> np.random.Generator:
+        """Number 0 draws the order, number i + 1 is for batch i."""
+        assert self.seed is not None
+        return np.random.default_rng((self.seed, n))
 
 
-def _columns(owner: str, arrays: Sequence[Any]) -> tuple[Array, ...]:
-    columns = tuple(np.asarray(array) for array in arrays)
-    if not columns or any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
-        shapes = " and ".join(str(column.shape) for column in columns) or "none"
-        raise tg.ShapeError(f"{owner}: the arrays must have the same length, got {shapes}")
-    return columns
+def _with_rng(transform: Any) -> list[tuple[Transform, bool]]:
+    """The transforms in order, each with whether it has an argument rng."""
+    if transform is None:
+        return []
+    import inspect  # here, as importing nn should be fast
+
+    def random(function: Transform) -> bool:
+        try:
+            return "rng" in inspect.signature(function).parameters
+        except ValueError:  # a function of C without a signature
+            return False
+
+    return [(each, random(each)) for each in (transform if isinstance(transform, (list, tuple)) else [transform])]
