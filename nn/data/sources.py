@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
+from nn.data.images import ImageSet
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Reader = Callable[[Array], tuple[Array, ...]]  # the numbers of examples -> one array for each of their fields
@@ -38,8 +39,8 @@ def columns(owner: str, arrays: Sequence[Any]) -> tuple[Array, ...]:
 
 def _sequence_reader(owner: str, data: Any) -> Reader:
     """Of a sequence of examples: all of a batch at once if the sequence can do that, else one by one."""
-    if hasattr(data, "batch"):
-        return lambda chosen: data.batch(chosen)
+    if isinstance(data, ImageSet):
+        return lambda chosen: data[chosen]
     if isinstance(data[0], Mapping) and _takes_lists(data):
 
         def read_together(chosen: Array) -> tuple[Array, ...]:
