@@ -1,6 +1,6 @@
 """nn: layers, losses, optimizers, data and training on top of tensorgraph's public functions."""
 
-from nn import data, functional, init, models, optim
+from nn import data, functional, init, models, optim, training
 from nn.activation import ELU, GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from nn.containers import ModuleList, Sequential
 from nn.conv import Conv1d, Conv2d, ConvTranspose2d
@@ -13,6 +13,7 @@ from nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from nn.serialization import FileFormatError, load, save
 from nn.shape import Flatten, Identity
 from nn.summary import Summary, summary
+from nn.training import Trainer
 
 __all__ = [
     "ELU",
@@ -51,6 +52,7 @@ __all__ = [
     "Softplus",
     "Summary",
     "Tanh",
+    "Trainer",
     "data",
     "functional",
     "init",
@@ -59,4 +61,5 @@ __all__ = [
     "optim",
     "save",
     "summary",
+    "training",
 ]

@@ -38,6 +38,8 @@ class OneCycleLR(Schedule):
     PyTorch's torch.optim.lr_scheduler.OneCycleLR.
     """
 
+    every = "step"
+
     def __init__(
         self,
         optimizer: Optimizer,

@@ -39,6 +39,8 @@ class ReduceLROnPlateau:
     when validation stalls.
     """
 
+    every = "epoch"
+
     def __init__(
         self,
         optimizer: Optimizer,

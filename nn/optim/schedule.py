@@ -19,7 +19,10 @@ class Schedule:
 
     Attributes:
         base_lrs: the learning rates of the groups when the schedule was made. last_epoch: how many steps were made.
+        every: what a `nn.Trainer` takes for a step if it is not told, an "epoch" or a "step" of the optimizer.
     """
+
+    every = "epoch"
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = checked_optimizer(self, optimizer)
@@ -229,6 +232,8 @@ class LinearWarmup(Schedule):
 
     Source: Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
     """
+
+    every = "step"
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int, after: Schedule | None = None) -> None:
         self.warmup_steps = count(self, "warmup_steps", warmup_steps)

@@ -1,0 +1,20 @@
+"""Training: the loop, and what goes with it: metrics, callbacks, the history."""
+
+from nn.training.callbacks import Callback
+from nn.training.history import History
+from nn.training.metrics import Accuracy, ConfusionMatrix, Metric, TopK
+from nn.training.mnist import Progress, accuracy, train_mnist
+from nn.training.trainer import Trainer
+
+__all__ = [
+    "Accuracy",
+    "Callback",
+    "ConfusionMatrix",
+    "History",
+    "Metric",
+    "Progress",
+    "TopK",
+    "Trainer",
+    "accuracy",
+    "train_mnist",
+]

@@ -1,0 +1,60 @@
+"""What goes into a training: batches and their parts, and the mode of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import tensorgraph as tg
+from nn.data import DataLoader
+from nn.module import Module
+
+
+def batches(data: Any, batch_size: int, *, shuffle: bool = False) -> Any:
+    """What gives the batches: data that are no loader are put into one."""
+    if isinstance(data, (np.ndarray, tg.Tensor)):
+        raise TypeError(
+            f"Trainer: data must be inputs and targets in one tuple, (x, y), a data set or a DataLoader; "
+            f"got an array of shape {data.shape} alone"
+        )
+    if hasattr(data, "__getitem__"):  # a tuple of arrays or a data set; what can only be gone through gives batches
+        return DataLoader(data, batch_size, shuffle)
+    return data
+
+
+def parts(batch: Any) -> tuple[Sequence[Any], Any]:
+    """The inputs and the target."""
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        got = f"one of {len(batch)} parts" if hasattr(batch, "__len__") else type(batch).__name__
+        raise TypeError(f"Trainer: a batch must have inputs and targets, (x, y); got {got}")
+    return batch[:-1], batch[-1]
+
+
+def counted(batch: Any) -> tuple[int, str]:
+    """How many of what."""
+    return len(batch[-1]), "images" if np.ndim(batch[0]) == 4 else "examples"
+
+
+def finite(values: Any) -> bool:
+    """Whether all numbers are finite; anything but floats is."""
+    values = np.asarray(values.data if isinstance(values, tg.Tensor) else values)
+    if values.dtype.kind != "f" or np.isfinite(
+        np.vdot(values, values)
+    ):  # the sum of squares is quick, and may overflow
+        return True
+    return bool(np.isfinite(values).all())
+
+
+@contextmanager
+def mode(model: Module, *, training: bool) -> Iterator[None]:
+    """The model in the mode for training or for use, and then each of its modules in the mode it had."""
+    before = [(module, module.training) for _, module in model.named_modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before:
+            module.training = mode
