@@ -1,16 +1,14 @@
-"""What goes into a training: batches and their parts, and the mode of the model."""
+"""What goes into a training: batches and their parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import tensorgraph as tg
 from nn.data import DataLoader
-from nn.module import Module
 
 
 def batches(data: Any, batch_size: int, *, shuffle: bool = False) -> Any:
@@ -46,15 +44,3 @@ def finite(values: Any) -> bool:
     ):  # the sum of squares is quick, and may overflow
         return True
     return bool(np.isfinite(values).all())
-
-
-@contextmanager
-def mode(model: Module, *, training: bool) -> Iterator[None]:
-    """The model in the mode for training or for use, and then each of its modules in the mode it had."""
-    before = [(module, module.training) for _, module in model.named_modules()]
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode

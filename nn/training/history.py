@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -78,11 +78,17 @@ class History(Mapping[str, list[float]]):
         figures = {name: values[epoch - 1] for name, values in self.items()}
         return {"epoch": epoch, **figures, "seconds": self.seconds[epoch - 1]}
 
+    def json_row(self, epoch: int) -> str:
+        """`row` in JSON, with null for NaN and infinity."""
+        import json  # here, because importing nn should not wait for what only some programs need
+
+        return json.dumps(dict(zip(self.row(epoch), nulled(self.row(epoch).values()), strict=True)))
+
     # --- files ---
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table with a line for each epoch: its number, the figures, the seconds."""
-        import csv  # here, because importing nn should not wait for what only some programs need
+        import csv
 
         with open(path, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
@@ -125,7 +131,7 @@ class History(Mapping[str, list[float]]):
         self._figures, self.steps, self.seconds = figures, steps, seconds
 
 
-def nulled(values: list[float]) -> list[float | None]:
+def nulled(values: Iterable[float]) -> list[float | None]:
     """The numbers with None for NaN and infinity, which JSON does not know."""
     return [value if math.isfinite(value) else None for value in values]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,3 +44,25 @@ class Sums:
     def numbers(self) -> dict[str, float]:
         """Those that are numbers."""
         return {name: float(value) for name, value in self.results().items() if np.ndim(value) == 0}
+
+    # --- saving ---
+
+    def state_dict(self) -> dict[str, Any]:
+        metrics = {metric.name: metric.state_dict() for metric in self.metrics}
+        return {"loss": self.loss, "examples": self.examples, "measured": self.measured, "metrics": metrics}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        try:
+            loss, examples = float(state_dict["loss"]), int(state_dict["examples"])
+            measured, metrics = bool(state_dict["measured"]), dict(state_dict["metrics"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"Trainer.load: not the sums of a training: {error!r}") from None
+        own = {metric.name: metric for metric in self.metrics}
+        if own.keys() != metrics.keys():
+            raise ValueError(
+                f"Trainer.load: the checkpoint is of a training with the metrics {', '.join(metrics) or 'none'}; "
+                f"this is one with {', '.join(own) or 'none'}"
+            )
+        for name, metric in own.items():
+            metric.load_state_dict(metrics[name])
+        self.loss, self.examples, self.measured = loss, examples, measured

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,16 @@ from nn._checks import choice, count, number
 from nn.loss import CrossEntropyLoss
 from nn.module import Module
 from nn.optim import Optimizer, ReduceLROnPlateau, Schedule, clip_grad_norm_
+from nn.serialization import save
 from nn.training import progress
-from nn.training.batches import batches, counted, finite, mode, parts
-from nn.training.callbacks import Callback
+from nn.training.batches import batches, counted, finite, parts
+from nn.training.callbacks import Callback, Checkpoint
+from nn.training.checkpoint import Position, read, restore, state_of
+from nn.training.checks import checked_list, checked_pair, checked_schedule
 from nn.training.history import History
+from nn.training.interrupts import Interruption, noted_interrupts
 from nn.training.metrics import Accuracy, Metric
+from nn.training.model_state import mode
 from nn.training.sums import Sums
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -46,8 +52,8 @@ class Trainer:
     A penalty on the weights is an option of the optimizer, its weight_decay.
 
     Attributes:
-        history: a `History` of the last `fit`. epoch, step: the number of the running epoch and how many steps were
-            made in all. batch: how many steps were made in the epoch.
+        history: a `History` of the last `fit`. epoch: the number of the epoch that runs, the first is 1. step, batch:
+            how many steps were made in all, and in the epoch. notes: a dict of your own, which is saved, too.
 
     Raises:
         TypeError, ValueError: an argument is impossible.
@@ -57,7 +63,7 @@ class Trainer:
         >>> _ = tg.manual_seed(0)
         >>> (x, y), (x_test, y_test) = nn.data.mnist_mini()
         >>> model = nn.models.perceptron()
-        >>> trainer = nn.Trainer(model, nn.optim.Adam(model.parameters(), lr=0.003), show="quiet")
+        >>> trainer = nn.Trainer(model, nn.optim.Adam(model.parameters(), lr=0.01), show="quiet")
         >>> history = trainer.fit((x, y), validation=(x_test, y_test), epochs=2)
         >>> history["val_accuracy"][-1] > 0.85
         True
@@ -81,36 +87,42 @@ class Trainer:
         seed: int | None = None,
         show: str = "auto",
     ) -> None:
-        self.model, self.optimizer = _checked_pair(model, optimizer)
+        self.model, self.optimizer = checked_pair(model, optimizer)
         self.loss: Callable[[Any, Any], Any] = CrossEntropyLoss() if loss is None else loss
         if not callable(self.loss) or isinstance(self.loss, type):
             raise TypeError(f"Trainer: loss must be a function of outputs and targets, got {loss!r}")
         self._only_classes = metrics is None  # the accuracy is counted where it makes sense
-        self.metrics: list[Metric] = _checked_list("metrics", [Accuracy()] if metrics is None else metrics, Metric)
-        self.schedule = self._checked_schedule(schedule)
+        self.metrics: list[Metric] = checked_list("metrics", [Accuracy()] if metrics is None else metrics, Metric)
+        self.schedule = checked_schedule(schedule, self.optimizer)
         every = getattr(schedule, "every", "epoch") if schedule_every is None else schedule_every
         self.schedule_every = choice(self, "schedule_every", every, ("epoch", "step"))
         self.clip_norm = None if clip_norm is None else number(self, "clip_norm", clip_norm, 0.0, bounds="(]")
-        self.callbacks: list[Callback] = _checked_list("callbacks", callbacks, Callback)
+        self.callbacks: list[Callback] = checked_list("callbacks", callbacks, Callback)
+        self.callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))  # they save what the others did
         self.seed = None if seed is None else count(self, "seed", seed, 0)
         self.show = choice(self, "show", show, ("auto", "quiet"))
+        self.notes: dict[str, Any] = {}
+        self._epochs = 0
+        self._interruption = Interruption()
         self._begin()
-
-    def _checked_schedule(self, schedule: Any) -> Schedule | ReduceLROnPlateau | None:
-        if schedule is None:
-            return None
-        if not isinstance(schedule, (Schedule, ReduceLROnPlateau)):
-            raise TypeError(f"Trainer: schedule must be a schedule of nn.optim, got {type(schedule).__name__}")
-        if schedule.optimizer is not self.optimizer:
-            raise ValueError("Trainer: schedule must be one of the same optimizer, got one of another")
-        return schedule
 
     def _begin(self) -> None:
         """Forget the last run."""
         self.history = History()
-        self.epoch = self.batch = self.step = 0
-        self._sums = Sums(self.metrics, self._only_classes)
-        self._stopped = False
+        self.position = Position()
+        self.sums = Sums(self.metrics, self._only_classes)
+
+    @property
+    def epoch(self) -> int:
+        return self.position.epoch
+
+    @property
+    def batch(self) -> int:
+        return self.position.batch
+
+    @property
+    def step(self) -> int:
+        return self.position.step
 
     # --- training ---
 
@@ -121,77 +133,123 @@ class Trainer:
         epochs: int = 1,
         *,
         batch_size: int = 32,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train the model, and look at it after each epoch.
+
+        Ctrl-C lets the step be finished and the callbacks be told (`Checkpoint` saves); then KeyboardInterrupt is
+        raised, which says how to go on. A second one is raised at once.
 
         Arguments:
             train: a `nn.data.DataLoader`; or arrays (x, y) or a data set, which are shuffled and gone through in
                 batches of batch_size. Of a batch with more than two parts the last is the target, and the model gets
                 the others.
             validation: the same, or None; it is not shuffled. Dropout and batch norm are in the mode for use.
-            epochs: how often to go through the training data.
+            epochs: how often to go through the training data, in all.
+            resume: a file of `save` or `Checkpoint`, to go on from: the weights and figures become, bit for bit, those
+                of a training that was never stopped, given the same data, settings and seeds.
 
         Returns:
             The history: figures by epoch.
 
         Raises:
             FloatingPointError: the loss or a gradient is NaN or infinite. The model is as it was before this step.
+            FileFormatError, OSError, TypeError, ValueError: what is to be resumed cannot be read, or does not fit.
         """
-        count(self, "epochs", epochs)
-        if self.seed is not None:
-            tg.manual_seed(self.seed)
+        self._epochs = count(self, "epochs", epochs)
+        if resume is not None:
+            self.load(resume)
         loader = batches(train, batch_size, shuffle=True)
         checks = None if validation is None else batches(validation, batch_size)
-        self._begin()
+        if not self.position.resumed:
+            self._begin()
+            if self.seed is not None:
+                tg.manual_seed(self.seed)
+        self.position.attach(loader)
         display = progress.chosen(self.show)
-        with mode(self.model, training=True):
+        with noted_interrupts() as self._interruption, mode(self.model, training=True):
             try:
                 self._each("on_fit_start")
-                while self.epoch < epochs and not self._stopped:
-                    self._run_epoch(loader, checks, epochs, display)
+                while not self.ends:
+                    self._run_epoch(checks, display)
                 self._each("on_fit_end")
+            except _Interrupted:
+                display.close()
+                self._each("on_interrupt")
+                raise KeyboardInterrupt(self._how_to_go_on()) from None
             finally:
                 display.close()
         return self.history
 
     def stop(self) -> None:
         """End the training after this step, if called by a callback at a batch's end, or after this epoch."""
-        self._stopped = True
+        self.position.stopped = True
+
+    @property
+    def ends(self) -> bool:
+        """Whether the last epoch of the `fit` is done."""
+        return self.position.done and (self.position.stopped or self.epoch >= self._epochs)
 
     def _each(self, hook: str) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self)
 
-    def _run_epoch(self, loader: Any, checks: Any, epochs: int, display: progress.Silence) -> None:
-        started = time.perf_counter()
-        self.epoch += 1
-        self.batch = 0
-        self._sums.reset()
-        display.begin(epochs, self.epoch, len(loader) if hasattr(loader, "__len__") else None, self.batch)
-        self._each("on_epoch_start")
-        for batch in loader:
-            lr = self._lr
-            loss = self._step(*parts(batch))
-            self.step += 1
-            self.batch += 1
-            self.history.add_step(loss, lr)
-            if self.schedule_every == "step":
-                self._step_schedule({"loss": loss})
-            display.advance(*counted(batch), self._sums.results())
-            self._each("on_batch_end")
-            if self._stopped:
-                break
+    def _pause(self) -> None:
+        """A place where Ctrl-C may end the training."""
+        if self._interruption.asked:
+            raise _Interrupted
+
+    def _how_to_go_on(self) -> str:
+        where = f"stopped by Ctrl-C after {self.batch} steps of epoch {self.epoch}"
+        for callback in self.callbacks:
+            if isinstance(callback, Checkpoint):
+                return f"{where}; saved in {callback.path}: fit(..., resume={callback.path!r}) goes on from there"
+        return f"{where}; trainer.save(path) saves it now, nn.training.Checkpoint(path) among the callbacks next time"
+
+    def _run_epoch(self, checks: Any, display: progress.Silence) -> None:
+        """Run an epoch, or the rest of one that was interrupted."""
+        position = self.position
+        begins = position.done
+        if begins:
+            position.begin_epoch()
+            self.sums.reset()
+        started = time.perf_counter() - position.seconds
+        length = len(position.loader) if hasattr(position.loader, "__len__") else None
+        display.begin(self._epochs, self.epoch, length, self.batch)
+        if begins:
+            self._each("on_epoch_start")
+        if not (position.trained or position.stopped):
+            for batch in position.batches():
+                self._run_step(batch)
+                position.seconds = time.perf_counter() - started
+                display.advance(*counted(batch), self.sums.results())
+                self._each("on_batch_end")
+                self._pause()
+                if position.stopped:
+                    break
+        position.trained = True
         if not self.batch:
             raise ValueError("Trainer.fit: the training data gave no batch; a generator can be gone through only once")
-        figures = self._sums.numbers() | {"lr": lr}
+        figures = self.sums.numbers() | {"lr": self.history.steps["lr"][-1]}
         if checks is not None:
             figures |= {f"val_{name}": value for name, value in self._measured(checks).numbers().items()}
         if self.schedule_every == "epoch":
             self._step_schedule(figures)
         seconds = time.perf_counter() - started
         self.history.add(figures, seconds)
+        position.done = True
         display.end(figures, seconds)
         self._each("on_epoch_end")
+        self._pause()
+
+    def _run_step(self, batch: Any) -> None:
+        lr = self._lr
+        loss = self._step(*parts(batch))
+        self.position.step += 1
+        self.position.batch += 1
+        self.history.add_step(loss, lr)
+        if self.schedule_every == "step":
+            self._step_schedule({"loss": loss})
 
     @property
     def _lr(self) -> float:
@@ -200,26 +258,26 @@ class Trainer:
 
     def _step(self, inputs: Sequence[Any], targets: Any) -> float:
         """One step of the optimizer; returns the loss before it."""
-        buffers = [(buffer, buffer.detach()) for buffer in self.model.buffers()]  # copied when they change, not here
+        buffers = [(buffer, buffer.copy()) for buffer in self.model.buffers()]  # small, such as running means
         self.optimizer.zero_grad()
         outputs = self.model(*inputs)
         loss = self._loss(outputs, targets)
         value = loss.item()
         if np.isfinite(value):
             loss.backward()
-            if all(map(finite, self._gradients())):
+            if all(finite(p.grad) for p in self._parameters() if p.grad is not None):
                 if self.clip_norm is not None:
-                    clip_grad_norm_(self.model.parameters(), self.clip_norm)
+                    clip_grad_norm_(self._parameters(), self.clip_norm)
                 self.optimizer.step()
-                self._sums.add(value, outputs, targets)
+                self.sums.add(value, outputs, targets)
                 return value
         with tg.no_grad():
             for buffer, before in buffers:
                 buffer[...] = before
         raise FloatingPointError(self._not_finite(value, inputs, targets))
 
-    def _gradients(self) -> Iterator[Array]:
-        return (p.grad.data for p in self.model.parameters() if p.grad is not None)
+    def _parameters(self) -> list[Any]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _loss(self, outputs: Any, targets: Any) -> Any:
         loss = self.loss(outputs, targets)
@@ -254,6 +312,30 @@ class Trainer:
             raise ValueError(f"Trainer.fit: ReduceLROnPlateau looks at {name}, which is none of {', '.join(figures)}")
         self.schedule.step(figures[name])
 
+    # --- saving ---
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all that the rest of the training depends on into a file: between two steps, or after `fit`.
+
+        The model, the optimizer, the schedule, the place in the data, the generators of random numbers, the history,
+        what callbacks remember, and `notes`. An earlier file is replaced whole, or not at all.
+
+        Raises:
+            OSError: the file cannot be written. TypeError: a callback or `notes` holds what cannot be saved.
+        """
+        save(path, state_of(self))
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go back to what `save` wrote: the next `fit` goes on from there.
+
+        The trainer must be made as the one that was saved: its model, optimizer, schedule and metrics.
+
+        Raises:
+            FileFormatError: the file is damaged, or no such file. OSError: it cannot be opened. TypeError, ValueError:
+                it is of another model or training. Nothing has changed then.
+        """
+        restore(self, read(path))
+
     # --- use ---
 
     def evaluate(self, data: Any, *, batch_size: int = 32) -> dict[str, Any]:
@@ -271,6 +353,7 @@ class Trainer:
         sums = Sums(copy.deepcopy(self.metrics), self._only_classes)
         with mode(self.model, training=False), tg.no_grad():
             for batch in loader:
+                self._pause()
                 inputs, targets = parts(batch)
                 outputs = self.model(*inputs)
                 sums.add(self._loss(outputs, targets).item(), outputs, targets)
@@ -298,20 +381,5 @@ class Trainer:
         return np.concatenate(made)
 
 
-def _checked_pair(model: Any, optimizer: Any) -> tuple[Module, Optimizer]:
-    if not isinstance(model, Module):
-        raise TypeError(f"Trainer: model must be an nn.Module, got {type(model).__name__}")
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"Trainer: optimizer must be an optimizer of nn.optim, got {type(optimizer).__name__}")
-    learned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if learned.isdisjoint(map(id, model.parameters())):
-        raise ValueError("Trainer: the optimizer has none of the model's parameters; was the model made anew since?")
-    return model, optimizer
-
-
-def _checked_list(name: str, values: Any, kind: type) -> list[Any]:
-    values = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
-    for value in values:
-        if not isinstance(value, kind):
-            raise TypeError(f"Trainer: {name} must be a list of nn.training.{kind.__name__}s, got {value!r}")
-    return values
+class _Interrupted(Exception):  # noqa: N818 (no error: it carries Ctrl-C to where it is dealt with)
+    """Ctrl-C was pressed, and everything is in a state to be saved."""
