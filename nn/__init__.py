@@ -1,6 +1,6 @@
 """nn: layers, losses, optimizers, data and training on top of tensorgraph's public functions."""
 
-from nn import data, functional, init, models, optim, training
+from nn import data, functional, init, models, optim, pictures, training
 from nn.activation import ELU, GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from nn.containers import ModuleList, Sequential
 from nn.conv import Conv1d, Conv2d, ConvTranspose2d
@@ -59,6 +59,7 @@ __all__ = [
     "load",
     "models",
     "optim",
+    "pictures",
     "save",
     "summary",
     "training",
