@@ -1,6 +1,7 @@
 """Data sets and how to go through them in batches."""
 
 from nn.data.cifar import CIFAR10
+from nn.data.images import ImageSet
 from nn.data.loader import DataLoader
 from nn.data.mnist import MNIST, FashionMNIST, mnist_mini
 from nn.data.split import train_test_split
@@ -11,6 +12,7 @@ __all__ = [
     "MNIST",
     "DataLoader",
     "FashionMNIST",
+    "ImageSet",
     "cutout",
     "mnist_mini",
     "normalize",

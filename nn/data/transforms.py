@@ -39,8 +39,13 @@ def random_crop(padding: int = 4, mode: str = "constant") -> Random:
 
     def crop(x: Array, rng: np.random.Generator) -> Array:
         n, _, height, width = _images("random_crop", x)
+        if mode == "reflect" and padding >= min(height, width):
+            raise tg.ShapeError(
+                f'random_crop: padding = {padding} with mode = "reflect" needs images larger than that, '
+                f"got {height} x {width}"
+            )
         top, left = rng.integers(0, 2 * padding + 1, (2, n))
-        padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), mode)  # type: ignore[call-overload]
+        padded = _padded(x, padding, mode)
         windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (2, 3))
         return windows[np.arange(n), :, top, left]  # (N, C, 2P + 1, 2P + 1, H, W) -> (N, C, H, W)
 
@@ -86,11 +91,11 @@ def cutout(size: int) -> Random:
     size = count("cutout", "size", size)
 
     def cut(x: Array, rng: np.random.Generator) -> Array:
-        n, _, height, width = _images("cutout", x)
+        n, channels, height, width = _images("cutout", x)
         rows = _hit(rng.integers(0, height, n), size, height)
         in_columns = _hit(rng.integers(0, width, n), size, width)
-        hole = rows[:, None, :, None] & in_columns[:, None, None, :]  # (N, 1, H, W)
-        return np.where(hole, x.dtype.type(0), x)
+        hole = (rows[:, :, None] & in_columns[:, None, :]).reshape(n, 1, -1)  # (N, 1, H * W)
+        return np.where(hole, x.dtype.type(0), x.reshape(n, channels, -1)).reshape(x.shape)
 
     return cut
 
@@ -106,10 +111,8 @@ def normalize(mean: Any, std: Any) -> Callable[[Array], Array]:
         >>> nn.data.normalize([0.5, 0.0], [0.5, 1.0])(np.ones((1, 2, 1, 1), np.float32)).ravel()
         array([1., 1.], dtype=float32)
     """
-    mean, std = (np.asarray(value, np.float32) for value in (mean, std))
-    if mean.ndim > 1 or std.ndim > 1 or not np.isfinite(mean).all():
-        raise ValueError(f"normalize: mean and std must be numbers, one or one a channel, got {mean} and {std}")
-    if not (np.isfinite(std) & (std > 0)).all():
+    mean, std = _channels("mean", mean), _channels("std", std)
+    if not (std > 0).all():
         raise ValueError(f"normalize: std must be positive, got {std}")
 
     def apply(x: Array) -> Array:
@@ -124,14 +127,34 @@ def normalize(mean: Any, std: Any) -> Callable[[Array], Array]:
     return apply
 
 
+def _padded(x: Array, padding: int, mode: Any) -> Array:
+    if mode != "constant":
+        return np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), mode)
+    n, channels, height, width = x.shape
+    padded = np.zeros((n, channels, height + 2 * padding, width + 2 * padding), x.dtype)
+    padded[:, :, padding:-padding, padding:-padding] = x  # np.pad takes twice the time
+    return padded
+
+
 def _hit(centres: Array, size: int, length: int) -> Array:
     """(N,) -> (N, length): which places a stretch of `size` around each centre covers."""
     offset = np.arange(length) - centres[:, None] + size // 2
     return (offset >= 0) & (offset < size)
 
 
+def _channels(name: str, value: Any) -> Array:
+    numbers = np.asarray(value, np.float32)
+    if numbers.ndim > 1:
+        raise tg.ShapeError(f"normalize: {name} must be a number, or one for each channel, got shape {numbers.shape}")
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"normalize: {name} must be finite, got {numbers}")
+    return numbers
+
+
 def _images(owner: str, x: Array) -> tuple[int, int, int, int]:
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{owner}: x must be an array of images, got {type(x).__name__}")
     if x.ndim != 4:
-        raise tg.ShapeError(f"{owner}: x must have the axes (N, C, H, W), got shape {x.shape}")
+        raise tg.ShapeError(f"{owner}: x must have the shape (N, C, H, W), got {x.shape}")
     n, channels, height, width = x.shape
     return n, channels, height, width
