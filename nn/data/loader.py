@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,7 @@ class DataLoader:
         self.rng = None if rng is None else np.random.default_rng(rng)
         self.drop_last = drop_last
         self.transform = transform
+        _with_rng(transform)
         self.prefetch = 2 * prefetch if isinstance(prefetch, bool) else count(self, "prefetch", prefetch, 0)
         self._pass: _Pass | None = None  # the pass that is running or was interrupted
         self._resumes = False  # whether the next iteration goes on with it
@@ -155,28 +156,39 @@ class DataLoader:
             >>> [x.tolist() for (x,) in two] == [x.tolist() for (x,) in batches]
             True
         """
-        interrupted = None
         try:
-            if "pass" in state:
-                settings = dict(state["pass"])
-                seed, batches = (settings.pop(name, None) for name in ("seed", "batches"))
-                if any(type(value) is not int for value in (batches, seed if self._random() else 0)):
-                    raise ValueError(f"batches = {batches} and seed = {seed} must be integers")
-                interrupted = _Pass(seed, batches)
-                if settings != self._settings():
-                    raise ValueError(f"it is of a loader with {settings}, this one has {self._settings()}")
-                if not 0 <= interrupted.batches <= len(self):
-                    raise ValueError(f"{interrupted.batches} batches were done, a pass has {len(self)}")
-            if set(state) - {"pass"} != ({"rng"} if self.rng else set()):
-                own = "a generator of its own" if self.rng else "the library's generator"
-                raise ValueError(f"it has the entries {sorted(state)}, but this loader uses {own}")
-            if self.rng is not None:
-                type(self.rng.bit_generator)().state = state["rng"]  # on trial
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"DataLoader.load_state_dict: the state does not fit: {error}") from None
+            interrupted = self._checked(state)
+        except ValueError as fault:
+            raise ValueError(f"DataLoader.load_state_dict: the state does not fit: {fault}") from None
         if self.rng is not None:
             self.rng.bit_generator.state = state["rng"]
         self._pass, self._resumes = interrupted, interrupted is not None
+
+    def _checked(self, state: Mapping[str, Any]) -> _Pass | None:
+        """The unfinished pass of a state that fits this loader."""
+        needed = {name for name, used in (("rng", self.rng is not None), ("pass", "pass" in state)) if used}
+        if set(state) != needed:
+            raise ValueError(f"it has the entries {_words(state)}, this loader needs {_words(needed)}")
+        if self.rng is not None:
+            kind = type(self.rng.bit_generator)
+            try:
+                kind().state = state["rng"]
+            except (KeyError, TypeError, ValueError, OverflowError):
+                raise ValueError(f"its rng is not the state of a {kind.__name__}") from None
+        if "pass" not in state:
+            return None
+        if not isinstance(state["pass"], Mapping):
+            raise ValueError(f"its pass must be a dict, got {state['pass']!r}")
+        interrupted = dict(state["pass"])
+        seed, batches = interrupted.pop("seed", None), interrupted.pop("batches", None)
+        for name, own in self._settings().items():
+            if interrupted.get(name) != own:
+                raise ValueError(f"its pass has {name} = {interrupted.get(name)}, this loader {own}")
+        if type(batches) is not int or not 0 <= batches <= len(self):
+            raise ValueError(f"its pass has batches = {batches}, this loader 0 to {len(self)}")
+        if self._random() and (type(seed) is not int or seed < 0):
+            raise ValueError(f"its pass has seed = {seed!r}, which must be an integer of 0 or more")
+        return _Pass(seed, batches)
 
 
 class _Pass:
@@ -192,6 +204,10 @@ class _Pass:
         return np.random.default_rng((self.seed, n))
 
 
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
 def _with_rng(transform: Any) -> list[tuple[Transform, bool]]:
     """The transforms in order, each with whether it has an argument rng."""
     if transform is None:
@@ -199,6 +215,8 @@ def _with_rng(transform: Any) -> list[tuple[Transform, bool]]:
     import inspect  # here, as importing nn should be fast
 
     def random(function: Transform) -> bool:
+        if not callable(function):
+            raise TypeError(f"DataLoader: transform must be a function or a list of functions, got {transform!r}")
         try:
             return "rng" in inspect.signature(function).parameters
         except ValueError:  # a function of C without a signature

@@ -23,7 +23,10 @@ def reader(owner: str, data: Any) -> tuple[int, Reader]:
         arrays = columns(owner, data)
         return len(arrays[0]), lambda chosen: tuple(array[chosen] for array in arrays)
     if isinstance(data, Mapping) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise TypeError(f"{owner}: data must be a tuple of arrays or a sequence of examples, got {type(data).__name__}")
+        hint = "; give the arrays of a dict as a tuple" if isinstance(data, Mapping) else ""
+        raise TypeError(
+            f"{owner}: data must be a tuple of arrays or a sequence of examples, got {type(data).__name__}{hint}"
+        )
     size = len(data)
     return size, _sequence_reader(owner, data) if size else lambda chosen: ()
 
@@ -50,8 +53,10 @@ def _sequence_reader(owner: str, data: Any) -> Reader:
 
     def read(chosen: Array) -> tuple[Array, ...]:
         examples = [_fields(data[i]) for i in chosen.tolist()]
-        if len({len(example) for example in examples}) > 1:
-            raise tg.ShapeError(f"{owner}: the examples {chosen.tolist()} have not all as many fields")
+        if len(counts := {len(example) for example in examples}) > 1:
+            raise tg.ShapeError(
+                f"{owner}: the examples of a batch have {' and '.join(map(str, sorted(counts)))} fields"
+            )
         return tuple(_stacked(owner, i, values) for i, values in enumerate(zip(*examples)))
 
     return read
