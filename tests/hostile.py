@@ -1,8 +1,10 @@
 """Files that nobody should load: damaged, lying about their sizes, larger inside than outside, of other kinds.
 
-FILES: what a reader of the safetensors format must refuse, as functions that make the bytes.
+Functions that make the bytes of what a reader must refuse: FILES of the safetensors format; LABELS and IMAGES of
+MNIST, BATCHES and ARCHIVES of CIFAR-10.
 """
 
+import gzip
 import io
 import json
 import pickle
@@ -150,4 +152,149 @@ FILES = {
     "zip of a torch model": lambda: zip_of("model/data.pkl", pickle.dumps(Command())),
     "zip in a zip": lambda: zip_of("a.zip", zip_of("b.zip", zip_of("c", bytes(10_000_000)))),
     "zlib": lambda: zlib.compress(bytes(10_000_000)),
+}
+
+
+# --- data sets -------------------------------------------------------------------------------------------------------
+
+
+def idx(shape, data=None, kind=8, axes=None):
+    """An IDX file of bytes with this shape in its header."""
+    head = struct.pack(">HBB", 0, kind, len(shape) if axes is None else axes)
+    content = bytes(int(np.prod(shape))) if data is None else data
+    return head + b"".join(struct.pack(">I", n) for n in shape) + content
+
+
+def gz(content, rest=b""):
+    return gzip.compress(content, 9, mtime=0) + rest
+
+
+def member(name, content=b"", kind=b"0", size=None, checksum=None):
+    """A file in a tar archive, in which the size may be a lie."""
+    length = b"%011o" % len(content) if size is None else size
+    head = (
+        name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + length.ljust(12, b"\0") + b"0" * 11 + b"\0"
+    )
+    rest = kind + bytes(100) + b"ustar\x0000" + bytes(512 - 148 - 8 - 1 - 100 - 8)
+    total = sum(head) + 8 * 32 + sum(rest) if checksum is None else checksum
+    return head + b"%06o\0 " % total + rest + content + bytes(-len(content) % 512)
+
+
+def tar(*members):
+    return gz(b"".join(members) + bytes(1024))
+
+
+def batch(label=1, images=1):
+    return (bytes([label]) + bytes(3072)) * images
+
+
+SMALL = (2, 28, 28)
+BOMB = gz(bytes(100_000_000))  # 97 kB
+LABELS = {  # what a reader of MNIST's labels must refuse
+    "empty": lambda: b"",
+    "a byte": lambda: b"\0",
+    "half a header": lambda: idx((2,))[:6],
+    "a header alone": lambda: idx((2,), b""),
+    "half the labels": lambda: idx((2,), b"\1"),
+    "rest": lambda: idx((2,), b"\1\2\3"),
+    "no labels": lambda: idx((0,)),
+    "2^32 - 1 labels": lambda: idx((2**32 - 1,), b""),
+    "more labels than MNIST has": lambda: idx((60_001,)),
+    "images": lambda: idx(SMALL),
+    "floats": lambda: idx((2,), kind=0x0D),
+    "no axes": lambda: idx((), b""),
+    "255 axes": lambda: idx((1,) * 255),
+    "little endian": lambda: idx((2 << 24,), b"\1\2"),
+    "a label of 10": lambda: idx((2,), b"\1\12"),
+    "a label of 255": lambda: idx((2,), b"\1\xff"),
+    "text": lambda: b"label\n" * 100,
+    "pickle": lambda: pickle.dumps(Command()),
+    "npy": pickled_array,
+    "zip": lambda: zip_of("labels", idx((2,))),
+    "zlib": lambda: zlib.compress(idx((2,))),
+    "larger than MNIST's": lambda: bytes(1_000_000),
+    "gzip: empty": lambda: gz(b""),
+    "gzip: its beginning": lambda: gz(idx((2,)))[:2],
+    "gzip: half of it": lambda: gz(idx((2,)))[:20],
+    "gzip: without the checksum": lambda: gz(idx((2,)))[:-8],
+    "gzip: wrong checksum": lambda: gz(idx((2,)))[:-8] + bytes(8),
+    "gzip: bytes after it": lambda: gz(idx((2,)), b"rest"),
+    "gzip: another after it": lambda: gz(idx((2,)), gz(b"\1")),
+    "gzip: rest inside": lambda: gz(idx((2,), b"\1\2\3")),
+    "gzip: half the labels": lambda: gz(idx((2,), b"\1")),
+    "gzip: 2^32 - 1 labels": lambda: gz(idx((2**32 - 1,), b"")),
+    "gzip: 60,000 labels in 40 bytes": lambda: gz(idx((60_000,), b"")),
+    "gzip: 100 MB of zeros": lambda: BOMB,
+    "gzip: 100 MB behind two labels": lambda: gz(idx((2,)) + bytes(100_000_000)),
+    "gzip: in a gzip": lambda: gz(gz(idx((2,)))),
+    "gzip: a file name of 60 kB": lambda: b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 60_000,
+    "gzip: 12,000 empty blocks": lambda: gz(b"")[:10] + b"\0\0\0\xff\xff" * 12_000,
+}
+IMAGES = {  # and of its images, where there are two labels
+    "half an image": lambda: idx(SMALL, bytes(28 * 28 + 1)),
+    "three images": lambda: idx((3, 28, 28)),
+    "one image": lambda: idx((1, 28, 28)),
+    "labels": lambda: idx((2,)),
+    "other sizes": lambda: idx((2, 32, 32)),
+    "sizes that multiply to the same": lambda: idx((2, 14, 56)),
+    "no width": lambda: idx((2, 28, 0)),
+    "2^32 - 1 images": lambda: idx((2**32 - 1, 28, 28), b""),
+    "2^32 - 1 everywhere": lambda: idx((2**32 - 1,) * 3, b""),
+    "gzip: 100 MB of zeros": lambda: BOMB,
+    "gzip: 100 MB behind two images": lambda: gz(idx(SMALL) + bytes(100_000_000)),
+    "gzip: half an image": lambda: gz(idx(SMALL, bytes(28 * 28 + 1))),
+    "gzip: damaged": lambda: gz(idx(SMALL))[:30] + b"\xff" * 20,
+}
+BATCHES = {  # of a file of CIFAR-10
+    "empty": lambda: b"",
+    "a label alone": lambda: b"\1",
+    "half an image": lambda: batch()[:1000],
+    "an image and a half": lambda: batch() + batch()[:1000],
+    "a label of 10": lambda: batch(10),
+    "a label of 255 at the end": lambda: batch(images=9) + batch(255),
+    "one image too many": lambda: batch(images=10_001),
+    "100 images of CIFAR-100": lambda: (b"\1\2" + bytes(3072)) * 100,
+    "pickle": lambda: pickle.dumps(Command()),
+}
+TEST = "cifar-10-batches-bin/test_batch.bin"
+ARCHIVES = {  # of the archive of CIFAR-10, with the test images wanted
+    "empty": lambda: b"",
+    "gzip: empty": lambda: gz(b""),
+    "not an archive": lambda: gz(b"text" * 1000),
+    "a pickle": lambda: gz(pickle.dumps(Command())),
+    "zip": lambda: zip_of(TEST, batch()),
+    "no members": lambda: tar(),
+    "another member only": lambda: tar(member("readme.html", b"<html>")),
+    "the training images only": lambda: tar(member("cifar-10-batches-bin/data_batch_1.bin", batch())),
+    "Python's version": lambda: tar(member("cifar-10-batches-py/test_batch", pickle.dumps(Command()))),
+    "no end": lambda: gz(member(TEST, batch())),
+    "half a member": lambda: gz(member(TEST, batch())[:2000]),
+    "half a header": lambda: gz(member(TEST, batch())[:300]),
+    "cut in the middle": lambda: tar(member(TEST, np.random.default_rng(0).bytes(3073 * 2)))[:3000],
+    "100 MB behind it": lambda: gz(member(TEST, batch()) + bytes(1024) + b"x" * 100_000_000),
+    "a half image": lambda: tar(member(TEST, batch()[:-1])),
+    "a label of 10": lambda: tar(member(TEST, batch(10))),
+    "twice": lambda: tar(member(TEST, batch()), member(TEST, batch())),
+    "two in different folders": lambda: tar(member(TEST, batch()), member("test_batch.bin", batch())),
+    "a header with a wrong sum": lambda: tar(member(TEST, batch(), checksum=1)),
+    "a size of 8 GB": lambda: tar(member(TEST, size=b"77777777777")),
+    "a size of 8 GB for another": lambda: tar(member("readme.html", size=b"77777777777")),
+    "a size in base 256": lambda: tar(member(TEST, size=b"\x80" + b"\xff" * 11)),
+    "a negative size": lambda: tar(member(TEST, size=b"-0000000001")),
+    "a size in words": lambda: tar(member(TEST, size=b"many")),
+    "a name that leads out": lambda: tar(member("../test_batch.bin", batch())),
+    "a name that leads out later": lambda: tar(member("a/../../test_batch.bin", batch())),
+    "an absolute name": lambda: tar(member("/tmp/test_batch.bin", batch())),
+    "a name that is no text": lambda: tar(member("\xff/test_batch.bin", batch())),
+    "a symbolic link": lambda: tar(member(TEST, kind=b"2")),
+    "a hard link": lambda: tar(member(TEST, kind=b"1")),
+    "a device": lambda: tar(member(TEST, kind=b"3")),
+    "a pipe": lambda: tar(member(TEST, kind=b"6")),
+    "a sparse file": lambda: tar(member(TEST, kind=b"S")),
+    "a long name": lambda: tar(member("././@LongLink", bytes(1000), kind=b"L"), member(TEST, batch())),
+    "a folder of that name": lambda: tar(member(TEST, kind=b"5")),
+    "a comment of 50 MB": lambda: tar(member("comment", bytes(50_000_000), kind=b"x"), member(TEST, batch())),
+    "others of 2 MB": lambda: tar(*[member(f"{i}", bytes(100_000)) for i in range(20)], member(TEST, batch())),
+    "100,000 empty others": lambda: tar(member("a") * 100_000, member(TEST, batch())),
+    "100 MB of zeros": lambda: BOMB,
 }

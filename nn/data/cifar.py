@@ -27,7 +27,7 @@ _ARCHIVE = Remote(
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz")
 _TRAIN, _TEST = tuple(f"data_batch_{i}.bin" for i in range(1, 6)), ("test_batch.bin",)
 _FOLDERS = ("cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin")
-_PICKLED = ("cifar-10-batches-py", "cifar10/cifar-10-batches-py", "cifar-10-python.tar.gz", "data_batch_1")
+_PICKLED = ("cifar-10-batches-py", "cifar-10-python.tar.gz", "data_batch_1")
 
 
 class CIFAR10(ImageSet):
@@ -111,7 +111,8 @@ def _joined(parts: list[Array]) -> tuple[Array, Array]:
 
 
 def _pickled_hint(folder: str) -> str:
-    pickled = next((name for name in _PICKLED if os.path.exists(os.path.join(folder, name))), None)
-    return (
-        f" ({pickled} is the Python version, a pickle, which is never read: to read it is to run it)" if pickled else ""
-    )
+    """A remark for those who have the data set, but as a pickle."""
+    for name in (*_PICKLED, *(f"{_FOLDERS[0]}/{name}" for name in _PICKLED)):
+        if os.path.exists(os.path.join(folder, name)):
+            return f" ({name} is the Python version, a pickle, which is never read, as to read it is to run it)"
+    return ""

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple
 
 from nn.data.progress import byte_bar
@@ -100,7 +100,7 @@ def _fetch(owner: str, path: str, mirrors: Sequence[str], wanted: Remote) -> Non
         for url in list(urls):
             try:
                 with open(part, "a+b") as file:
-                    _receive(url, file, wanted)
+                    resumed = _receive(url, file, wanted) > 0
                     file.flush()
                     os.fsync(file.fileno())
                 _check(part, wanted)
@@ -112,37 +112,39 @@ def _fetch(owner: str, path: str, mirrors: Sequence[str], wanted: Remote) -> Non
                     urls.remove(url)
             except FileFormatError as error:
                 faults[url] = error
-                os.unlink(part)  # it goes on from the beginning then: what was kept may have been of another version
-    reasons = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
+                os.unlink(part)
+                if not resumed:  # else what was kept may be the wrong half
+                    urls.remove(url)
     kept = os.path.getsize(part) if os.path.exists(part) else 0
-    raise ConnectionError(
-        f"{owner}: {wanted.name} cannot be fetched. {reasons}. "
-        + (
-            f"The {kept:,} bytes that came are kept in {part}, try again to go on"
-            if kept
-            else f"It belongs into {os.path.dirname(path)}"
-        )
-    )
+    if kept:
+        advice = f"The {kept:,} bytes that came are kept in {part}, try again to go on"
+    else:
+        advice = f"It belongs into {os.path.dirname(path)}"
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+    reasons = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
+    raise ConnectionError(f"{owner}: {wanted.name} cannot be fetched. {reasons}. {advice}")
 
 
-def _receive(url: str, file: BinaryIO, wanted: Remote) -> None:
-    """Append what the file lacks."""
+def _receive(url: str, file: BinaryIO, wanted: Remote) -> int:
+    """Append what the file lacks; from which byte on."""
     pieces = _pieces(url, file.seek(0, os.SEEK_END))
     with closing(pieces):
         start, size = next(pieces)
-        file.truncate(start)
+        end = file.truncate(start)
         if size is not None and size > wanted.most:
             raise _MirrorError(f"it has {size:,} bytes, expected at most {wanted.most:,}", final=True)
         with byte_bar(wanted.name, start, size) as bar:
             for piece in pieces:
                 file.write(piece)
-                start += len(piece)
+                end += len(piece)
                 bar.update(len(piece))
-                if start > wanted.most:
+                if end > wanted.most:
                     file.truncate(0)
                     raise _MirrorError(f"it sends more than {wanted.most:,} bytes", final=True)
-        if size is not None and start < size:
-            raise _MirrorError(f"the connection ended after {start:,} of {size:,} bytes")
+        if size is not None and end < size:
+            raise _MirrorError(f"the connection ended after {end:,} of {size:,} bytes")
+    return start
 
 
 def _pieces(url: str, start: int) -> Generator[Any, None, None]:
@@ -177,7 +179,7 @@ def _check(path: str, wanted: Remote) -> None:
     digest = sha256()
     with open(path, "rb") as file:
         content = Content(file, wanted.most)
-        for piece in content.rest() if wanted.unpacked else iter(lambda: file.read(_PIECE), b""):
+        for piece in content.rest(wanted.most) if wanted.unpacked else iter(lambda: file.read(_PIECE), b""):
             digest.update(piece)
     if digest.hexdigest() != wanted.sha256:
         raise FileFormatError(f"its checksum is {digest.hexdigest()}, expected {wanted.sha256}")

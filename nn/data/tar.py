@@ -41,6 +41,9 @@ def read_tar(content: Content, place: Callable[[str, int], Array | None]) -> Non
         else:
             content.fill(array)
         content.skip(padding)
+    for piece in content.rest(_OTHERS):
+        if piece.strip(b"\0"):
+            raise content.error("something follows after the archive")
 
 
 def _header(content: Content, header: bytes) -> tuple[str, int, bytes]:
@@ -50,12 +53,14 @@ def _header(content: Content, header: bytes) -> tuple[str, int, bytes]:
         if int(header[148:156].strip(b" \0"), 8) != sum(blank):
             raise ValueError
         size = int(header[124:136].strip(b" \0") or b"0", 8)
+        if size < 0:
+            raise ValueError
         name = header[:100].rstrip(b"\0").decode("ascii")
     except ValueError:
         raise content.error("it is no tar archive, or a damaged one") from None
     kind = header[156:157]
     if kind not in (_FILE, _OLD_FILE, _FOLDER, _COMMENT, _COMMENT_FOR_ALL):
         raise content.error(f"{name!r} in it is neither a file nor a folder")
-    if size < 0 or name.startswith("/") or ".." in name.split("/"):
-        raise content.error(f"{name!r} of {size} bytes in it leads out of the folder")
+    if name.startswith("/") or ".." in name.split("/"):
+        raise content.error(f"{name!r} in it leads out of the folder")
     return name, size, kind

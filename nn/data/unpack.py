@@ -35,7 +35,6 @@ class Content:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         self._unpacker = zlib.decompressobj(wbits=31) if packed else None  # 31: gzip, with its checksum
-        self._left = most
         self.size = os.fstat(file.fileno()).st_size
         if self.size > most + most // 1000 + 10_000:  # what gzip adds to bytes that it cannot compress
             raise self.error(f"it has {self.size:,} bytes, more than such a file can have")
@@ -65,11 +64,11 @@ class Content:
         for _ in self._pieces(n):
             pass
 
-    def rest(self) -> Iterator[bytes]:
-        """All that is left, in pieces, up to the end of the file."""
+    def rest(self, most: int) -> Iterator[bytes]:
+        """All that is left, in pieces, which must not be more than that."""
         while piece := self._some(_PIECE):
-            self._left -= len(piece)
-            if self._left < 0:
+            most -= len(piece)
+            if most < 0:
                 raise self.error("there is more in it than there can be")
             yield piece
         self.finish()
