@@ -45,7 +45,7 @@ _STRUCTURE = "structure"  # the metadata key under which the state is kept, None
 
 
 class FileFormatError(ValueError):
-    """A file that `load` cannot read: damaged, cut short, or of another kind."""
+    """A file that cannot be read: damaged, cut short, or of another kind."""
 
 
 # --- saving ----------------------------------------------------------------------------------------------------------

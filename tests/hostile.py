@@ -1,7 +1,7 @@
 """Files that nobody should load: damaged, lying about their sizes, larger inside than outside, of other kinds.
 
 Functions that make the bytes of what a reader must refuse: FILES of the safetensors format; LABELS and IMAGES of
-MNIST, BATCHES and ARCHIVES of CIFAR-10.
+MNIST, BATCHES and ARCHIVES of CIFAR-10. `readers` says what reads them.
 """
 
 import gzip
@@ -13,6 +13,8 @@ import zipfile
 import zlib
 
 import numpy as np
+
+import nn
 
 GOOD = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}  # of 8 bytes of data
 MANY = 300_000
@@ -298,3 +300,20 @@ ARCHIVES = {  # of the archive of CIFAR-10, with the test images wanted
     "100,000 empty others": lambda: tar(member("a") * 100_000, member(TEST, batch())),
     "100 MB of zeros": lambda: BOMB,
 }
+
+
+def readers(folder):
+    """For each format: where in the folder the hostile files go, the files, and the function that must refuse them."""
+    labels, images, batches, archives = (folder / name for name in ("labels", "images", "batches", "archives"))
+    for place in (labels, images, batches, archives):
+        place.mkdir()
+    (labels / "train-images-idx3-ubyte").write_bytes(idx(SMALL))
+    (images / "train-labels-idx1-ubyte").write_bytes(idx((2,)))
+    no_images = {name: make for name, make in (LABELS | IMAGES).items() if name != "images"}
+    return [
+        (folder / "state.safetensors", FILES, lambda: nn.load(folder / "state.safetensors")),
+        (labels / "train-labels-idx1-ubyte", LABELS, lambda: nn.data.MNIST(labels)),
+        (images / "train-images-idx3-ubyte", no_images, lambda: nn.data.MNIST(images)),
+        (batches / "test_batch.bin", BATCHES, lambda: nn.data.CIFAR10(batches, train=False)),
+        (archives / "cifar-10-binary.tar.gz", ARCHIVES, lambda: nn.data.CIFAR10(archives, train=False)),
+    ]
