@@ -224,6 +224,14 @@ def test_the_embedded_digits_are_some_of_mnist():
         assert {np.rint(image * 255).astype(np.uint8).tobytes() for image in some} <= every
 
 
+@needs_data
+@pytest.mark.parametrize("train", [True, False])
+def test_mnist_is_not_taken_for_fashion_mnist(train):
+    """The files have the same names."""
+    with pytest.raises(nn.FileFormatError, match=r"ubyte\.gz: these are the labels of MNIST, not of FashionMNIST$"):
+        FashionMNIST(os.path.join(FOLDER, "mnist"), train)
+
+
 # --- what is not there -----------------------------------------------------------------------------------------------
 
 

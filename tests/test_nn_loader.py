@@ -1,5 +1,7 @@
 """Loaders that are stopped, saved, loaded and resumed; batches made ahead; what data may look like."""
 
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -321,6 +323,27 @@ def test_no_thread_begins_before_the_first_batch_is_asked_for():
     batches = iter(loader(prefetch=2))
     assert threads() == []
     assert len(list(batches)) == 6
+
+
+SLOW = """
+import time, numpy as np, nn
+def slow(x):
+    time.sleep(0.3)
+    return x
+for i, batch in enumerate(nn.data.DataLoader((np.arange(1000),), 1, transform=slow, prefetch=4)):
+    print(i, flush=True)
+"""
+
+
+def test_ctrl_c_ends_a_loop_that_waits_for_its_thread():
+    process = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "0\n"
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20  # all batches would take 300 seconds
+    assert errors.endswith("KeyboardInterrupt\n")
+    assert process.returncode == -signal.SIGINT
 
 
 # --- what data may look like -----------------------------------------------------------------------------------------

@@ -43,3 +43,8 @@ def read_idx(path: str, item: tuple[int, ...], most: int) -> Array:
         content.fill(array)
         content.finish()
     return array
+
+
+def idx_header(shape: tuple[int, ...]) -> bytes:
+    """How an IDX file of bytes begins that has an array of this shape."""
+    return np.array([_BYTES + len(shape), *shape], ">u4").tobytes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from nn.data.download import Remote
 from nn.data.folders import Place
-from nn.data.idx import read_idx
+from nn.data.idx import idx_header, read_idx
 from nn.data.images import ImageSet, checked_labels, in_zero_to_one
 from nn.serialization import FileFormatError
 
@@ -75,11 +75,22 @@ class MNIST(ImageSet):
         ]
         place = Place(type(self).__name__, root, self._folders)
         paths = place.files([_spellings(name) for name in _FILES[half]], self._mirrors, remote, download)
-        labels = checked_labels(paths[1], read_idx(paths[1], (), most), len(self._classes))
+        labels = read_idx(paths[1], (), most)
+        self._refuse_others(paths[1], labels)
+        labels = checked_labels(paths[1], labels, len(self._classes))
         images = read_idx(paths[0], (28, 28), len(labels))
         if len(images) != len(labels):
             raise FileFormatError(f"{paths[0]}: it has {len(images):,} images for {len(labels):,} labels")
         super().__init__(images[:, None], labels, self._classes)
+
+    def _refuse_others(self, path: str, labels: Array) -> None:
+        """The files of MNIST and Fashion-MNIST have the same names, and so may lie where the others are expected."""
+        from hashlib import sha256
+
+        digest = sha256(idx_header(labels.shape) + labels.tobytes()).hexdigest()
+        for kind in (MNIST, FashionMNIST):
+            if digest in kind._sha256 and digest not in self._sha256:
+                raise FileFormatError(f"{path}: these are the labels of {kind.__name__}, not of {type(self).__name__}")
 
 
 class FashionMNIST(MNIST):
