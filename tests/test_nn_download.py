@@ -354,6 +354,7 @@ def test_long_downloads_show_how_far_they_are(tmp_path, monkeypatch):
         with Server({"/file": CONTENT}, slow=1_000_000) as server:
             fetch("X", str(folder), [server.address], [remote()])
         assert shown in stream.getvalue()
+        assert not [thread for thread in threading.enumerate() if "Monitor" in type(thread).__name__]
         assert "%" in stream.getvalue() or " of 0.3 MB\n" in stream.getvalue()
 
 

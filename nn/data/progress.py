@@ -20,7 +20,10 @@ def byte_bar(name: str, done: int, total: int | None) -> Iterator[Any]:
         return
     from tqdm import tqdm
 
-    with tqdm(desc=name, initial=done, total=total, unit="B", unit_scale=True, delay=_BEFORE, leave=False) as bar:
+    class Bar(tqdm):  # type: ignore[misc]
+        monitor_interval = 0  # no thread that watches over bars
+
+    with Bar(desc=name, initial=done, total=total, unit="B", unit_scale=True, delay=_BEFORE, leave=False) as bar:
         yield bar
 
 
