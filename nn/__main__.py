@@ -1,79 +1,85 @@
-"""The command line: `python -m nn train` trains a convolutional network on handwritten digits and saves it."""
+"""The command line: `python -m nn train`, `evaluate`, `predict`."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from nn.serialization import save
-from nn.training import Progress, train_mnist
+import tensorgraph as tg
+from nn.cli import arguments
+from nn.cli.failure import Failure, WrongArgument
+from nn.cli.train import checkpoint_of, train
+from nn.cli.use import evaluate, predict
+from nn.serialization import FileFormatError, load
+from nn.training.callbacks import check_writable
+from nn.training.checkpoint import read
+
+_END = ".checkpoint.safetensors"
+_FREE = ("epochs", "out", "resume", "log", "quiet")  # what may be given besides --resume
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Run the command with the arguments; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m nn", description="Networks on top of tensorgraph.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    train = commands.add_parser(
-        "train",
-        help="train a convolutional network on handwritten digits",
-        description="Train a convolutional network on the 5,000 handwritten digits that come with the library, test it "
-        "on 1,000 others and save its weights. Takes about a quarter of a minute.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    train.add_argument("--epochs", type=_number(1), default=8, help="how often to go through the training images")
-    train.add_argument("--seed", type=_number(0), default=0, help="of the initial weights and the order of the images")
-    train.add_argument("--out", default="mnist_cnn.safetensors", help="the file for the weights; nn.load reads it")
-    options = parser.parse_args(arguments)
-    folder = os.path.dirname(os.path.abspath(options.out))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # before the work, not after it
-        train.error(f"argument --out: cannot write to the folder {folder}")
-    if os.path.isdir(options.out):
-        train.error(f"argument --out: {options.out} is a folder; name a file")
+    parser, commands = arguments.parser()
+    given = vars(parser.parse_args(words))
+    command = commands[given.pop("command")]
     try:
-        return _train(options.epochs, options.seed, options.out)
+        if threads := given.pop("threads", None):
+            tg.set_num_threads(threads)
+        if command is commands["train"]:
+            return _train(given, parser)
+        settings, weights = _trained(given, parser)
+        if command is commands["predict"]:
+            return predict(settings, weights, given["images"])
+        return evaluate(settings, weights)
+    except WrongArgument as wrong:
+        command.error(str(wrong))
+    except (Failure, FileFormatError, FloatingPointError, OSError) as error:
+        sys.stderr.write(f"{command.prog}: {error}\n")
+        return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; nothing was saved\n")
+        sys.stderr.write("\nstopped\n")
         return 130
 
 
-def _number(least: int) -> Callable[[str], int]:
-    """The type of an argument that is a whole number of at least `least`."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
-        return int(text)
-
-    return parse
-
-
-def _train(epochs: int, seed: int, out: str) -> int:
-    _say("Training a convolutional network (105,634 parameters) on 5,000 handwritten digits\n")
-    model, accuracy = train_mnist(epochs, seed, _show)
-    save(out, model.state_dict())
-    _say(f"{accuracy:.1%} of the 1,000 test images are recognized\n")
-    _say(f"weights saved to {os.path.abspath(out)}\n")
-    return 0
-
-
-def _show(progress: Progress) -> None:
-    """One line an epoch; on a terminal it is there, and kept up to date, from the first batch on."""
-    epoch, epochs, batch, batches, loss, accuracy, seconds = progress
-    if accuracy is not None:
-        line = f"epoch {epoch}/{epochs}  loss {loss:.4f}  test accuracy {accuracy:.1%}  {seconds:.0f} s"
-    else:
-        line = f"epoch {epoch}/{epochs}  loss {loss:.4f}  batch {batch}/{batches}"
-    if sys.stdout.isatty():
-        _say(f"\r{line:<70}" + ("\n" if accuracy is not None else ""))
-    elif accuracy is not None:
-        _say(line + "\n")
+def _train(given: dict[str, Any], parser: arguments.Parser) -> int:
+    resume = given.get("resume")
+    if resume is not None:
+        if others := [name for name in given if name not in _FREE]:
+            option = f"--{others[0].replace('_', '-')}"
+            raise WrongArgument(option, "not with --resume: a training goes on with the options that it began with")
+        given = _noted(read(resume)["notes"], parser) | given
+        if resume.endswith(_END):
+            given.setdefault("out", f"{resume.removesuffix(_END)}.safetensors")
+    settings = {name: given.get(name, usual) for name, usual in (arguments.PARTS | arguments.RECIPE).items()}
+    if os.path.isdir(settings["data"]):
+        settings["data"] = os.path.abspath(settings["data"])  # a checkpoint may be gone on from elsewhere
+    out = given.get("out", f"{settings['model']}.safetensors")
+    try:
+        check_writable(out)  # before the work, not after it
+        check_writable(checkpoint_of(out))
+    except OSError as error:
+        raise WrongArgument("--out", str(error)) from None
+    return train(settings, out, resume, given.get("log"), given.get("quiet", False))
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _trained(given: dict[str, Any], parser: arguments.Parser) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The network and the data that weights belong to, and the weights: a checkpoint knows all of it."""
+    state = load(given["weights"])
+    if "notes" in state and "position" in state:
+        given = _noted(read(given["weights"])["notes"], parser) | given
+        state = state["model"]
+    return {name: given.get(name, usual) for name, usual in arguments.PARTS.items()}, state
+
+
+def _noted(notes: dict[str, Any], parser: arguments.Parser) -> dict[str, Any]:
+    """The options that are noted in a checkpoint, checked as if they had been written on the command line."""
+    known = {name: value for name, value in notes.items() if name in arguments.PARTS | arguments.RECIPE}
+    noted = vars(parser.parse_args(["train", *arguments.written(known)]))
+    del noted["command"]
+    return noted
 
 
 if __name__ == "__main__":

@@ -103,12 +103,12 @@ MISTAKES = [
     (
         lambda: trainer(callbacks=nn.training.Checkpoint("/no/such/folder/x")).fit(digits()),
         FileNotFoundError,
-        "Checkpoint: there is no folder /no/such/folder",
+        "there is no folder /no/such/folder",
     ),
     (
         lambda: trainer(callbacks=nn.training.Checkpoint(os.sep)).fit(digits()),
         IsADirectoryError,
-        f"Checkpoint: {os.sep} is a folder; name a file",
+        f"{os.sep} is a folder; name a file",
     ),
 ]
 

@@ -1,61 +1,87 @@
-"""The main command, and that training leaves nothing behind."""
+"""The command line: what it writes, on a terminal and elsewhere, that it can be stopped and killed, and its errors."""
 
 import gc
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from training_samples import same
 
 import nn
 from nn.__main__ import main
-from nn.training import accuracy, train_mnist
 
 COMMAND = [sys.executable, "-m", "nn"]
-EPOCH = r"epoch 1/1  loss 0\.\d{4}  test accuracy \d\d\.\d%  \d+ s"
+EPOCH = (
+    r"epoch +(\d+)/\d+  loss \d\.\d{4}  accuracy \d+\.\d%  val_loss \d\.\d{4}  val_accuracy \d+\.\d%  "
+    r"[\d,]+ images/s  \d+ s"
+)
+unix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as Unix has them")
+
+
+def environment():
+    """Ours, with the packages that are under test."""
+    packages = os.path.dirname(os.path.dirname(nn.__file__))
+    return os.environ | {"PYTHONPATH": packages, "PYTHONWARNINGS": "error"}
+
+
+def run(*arguments, folder):
+    """The command in a process of its own."""
+    words = [*COMMAND, *arguments]
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
-def trained():
-    """One epoch of the main command's training, by the function behind it."""
-    seen = []
-    return *train_mnist(epochs=1, seed=3, show=seen.append), seen
+def trained(tmp_path_factory):
+    """What the main command writes in one epoch, and the folder with its file."""
+    folder = tmp_path_factory.mktemp("trained")
+    return run("train", "--epochs", "1", "--seed", "3", "--threads", "1", folder=folder), folder
 
 
-def test_one_epoch_already_recognizes_most_digits(trained):
-    model, reached, seen = trained
-    _, (x_test, y_test) = nn.data.mnist_mini()
-    assert reached == accuracy(model, x_test, y_test) > 0.88
-    assert [(p.epoch, p.batch) for p in seen] == [(1, batch) for batch in range(1, 158)]
-    assert [p.accuracy for p in seen] == [None] * 156 + [reached]
-    assert seen[-1].loss < 1 < seen[0].loss
-    assert model.training
+# --- train -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_writes_a_line_an_epoch_and_the_weights(trained, tmp_path):
-    model, *_ = trained
-    _, (x_test, y_test) = nn.data.mnist_mini()
-    arguments = ["train", "--epochs", "1", "--seed", "3", "--out", "weights"]
-    done = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+def test_it_writes_a_line_an_epoch_and_the_weights(trained):
+    done, folder = trained
+    assert (done.returncode, done.stderr) == (0, "")
     first, epoch, result, saved = done.stdout.splitlines()
-    assert first == "Training a convolutional network (105,634 parameters) on 5,000 handwritten digits"
+    assert first == "Training numpy_cnn (105,634 parameters) on mnist-mini: 5,000 images, tested on 1,000"
     assert re.fullmatch(EPOCH, epoch)
-    assert saved == f"weights saved to {tmp_path / 'weights'}"
-    again = nn.models.numpy_cnn()
-    again.load_state_dict(nn.load(tmp_path / "weights"))
-    assert result == f"{accuracy(again, x_test, y_test):.1%} of the 1,000 test images are recognized"
-    for mine, its in zip(model.parameters(), again.parameters(), strict=True):  # the seed decides, but for rounding
-        np.testing.assert_allclose(mine.detach().numpy(), its.detach().numpy(), atol=0.02)
+    assert saved == f"weights saved to {folder / 'numpy_cnn.safetensors'}"
+    assert [file.name for file in folder.iterdir()] == ["numpy_cnn.safetensors"]  # and no checkpoint
+    model = nn.models.numpy_cnn()
+    model.load_state_dict(nn.load(folder / "numpy_cnn.safetensors"))
+    _, (x_test, y_test) = nn.data.mnist_mini()
+    accuracy = np.mean(predicted(model, x_test) == y_test)
+    assert accuracy > 0.88
+    assert result == f"{accuracy:.1%} of the 1,000 test images are recognized"
 
 
-def test_on_a_terminal_the_line_is_kept_up_to_date(tmp_path):
-    pty = pytest.importorskip("pty")  # Unix only
+def predicted(model, x):
+    """The classes."""
+    trainer = nn.Trainer(model, nn.optim.SGD(model.parameters(), lr=1.0))
+    return trainer.predict(x).argmax(axis=1)
+
+
+def test_the_seed_decides(trained, tmp_path):
+    _, folder = trained
+    arguments = ["train", "--epochs", "1", "--seed", "3", "--threads", "1", "--quiet", "--out", "again"]
+    done = run(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # quiet
+    same(nn.load(tmp_path / "again"), nn.load(folder / "numpy_cnn.safetensors"))
+
+
+@unix
+def test_on_a_terminal_there_is_a_live_bar(tmp_path):
+    import pty
+
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([*COMMAND, "train", "--epochs", "1"], cwd=tmp_path, env=environment(), stdout=theirs)
+    environ = environment() | {"COLUMNS": "0"}  # a terminal that does not say how large it is
+    process = subprocess.Popen([*COMMAND, "train", "--epochs", "2"], cwd=tmp_path, env=environ, stdout=theirs)
     os.close(theirs)
     written = b""
     try:
@@ -65,16 +91,205 @@ def test_on_a_terminal_the_line_is_kept_up_to_date(tmp_path):
         pass
     os.close(ours)
     assert process.wait() == 0
-    lines = written.decode().split("\r")
-    assert sum("batch" in line for line in lines) == 156
-    assert re.fullmatch(EPOCH + " *", next(line for line in lines if "accuracy" in line))
-    assert (tmp_path / "mnist_cnn.safetensors").exists()
+    drawn = [line.strip() for line in re.split(r"[\r\n]+", written.decode()) if line.strip()]
+    bars = [line for line in drawn if "|" in line]
+    assert len(bars) > 4
+    live = r"epoch [12]/2 +\d+% \|.+\| loss \d\.\d{4}  accuracy \d+\.\d%  [\d,]+ images/s  \d:\d\d left"
+    assert sum(re.fullmatch(live, line) is not None for line in bars) > 2, bars
+    assert all(line.startswith("epoch") for line in bars)
+    lines = [line for line in drawn if "|" not in line]
+    assert [re.fullmatch(EPOCH, line) is not None for line in lines] == [False, True, True, False, False]
+    assert lines[3].endswith("of the 1,000 test images are recognized")
 
 
-def environment():
-    """Ours, with the packages that are under test."""
-    packages = os.path.dirname(os.path.dirname(nn.__file__))
-    return os.environ | {"PYTHONPATH": packages, "PYTHONWARNINGS": "error"}
+class Killed:
+    """A training in a process, whose lines are read up to an epoch's."""
+
+    def __init__(self, folder, epoch):
+        words = [*COMMAND, "train", "--epochs", "6", "--threads", "1"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(words, cwd=folder, env=environment(), **pipes)
+        for line in self.process.stdout:
+            if line.startswith(f"epoch {epoch}/"):
+                break
+
+    def end(self, number):
+        self.process.send_signal(number)
+        _, errors = self.process.communicate()
+        return self.process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The weights after six epochs."""
+    folder = tmp_path_factory.mktemp("whole")
+    run("train", "--epochs", "6", "--threads", "1", folder=folder)
+    return nn.load(folder / "numpy_cnn.safetensors")
+
+
+@unix
+def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
+    status, errors = Killed(tmp_path, 2).end(signal.SIGINT)
+    assert status == 130
+    pressed, stopped, command = filter(None, errors.splitlines())
+    assert pressed == "Ctrl-C: finishing this step; once more stops at once"
+    step = int(re.fullmatch(r"stopped; step (\d+) is saved. To go on:", stopped)[1])
+    assert step >= 2 * 157
+    assert nn.load(tmp_path / "numpy_cnn.checkpoint.safetensors")["position"]["step"] == step
+    python, *words = shlex.split(command)
+    assert (python, *words[:2]) == ("python", "-m", "nn")
+    done = run(*words[2:], folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    epochs = [re.fullmatch(EPOCH, line)[1] for line in done.stdout.splitlines()[1:-2]]
+    assert epochs in (["3", "4", "5", "6"], ["4", "5", "6"])
+    same(nn.load(tmp_path / "numpy_cnn.safetensors"), whole)
+
+
+@unix
+def test_after_a_kill_the_last_epoch_is_there(whole, tmp_path):
+    status, _ = Killed(tmp_path, 3).end(signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    checkpoint = tmp_path / "numpy_cnn.checkpoint.safetensors"
+    assert nn.load(checkpoint)["position"]["epoch"] >= 2  # the line is written before the file
+    assert run("train", "--resume", str(checkpoint), "--quiet", "--threads", "1", folder=tmp_path).returncode == 0
+    same(nn.load(tmp_path / "numpy_cnn.safetensors"), whole)
+
+
+def test_networks_and_logs(tmp_path, monkeypatch, capsys, seeded):
+    monkeypatch.chdir(tmp_path)
+    seeded(0)
+    small = ["--epochs", "1", "--batch-size", "500"]
+    assert (
+        main(["train", *small, "--model", "lenet5", "--optimizer", "sgd", "--schedule", "step", "--log", "a.csv"]) == 0
+    )
+    assert main(["train", *small, "--model", "perceptron", "--schedule", "one-cycle", "--log", "a.jsonl"]) == 0
+    assert main(["train", *small, "--model", "perceptron", "--optimizer", "adagrad", "--schedule", "one-cycle"]) == 0
+    assert (
+        main(["train", *small, "--model", "perceptron", "--no-augment", "--schedule", "plateau", "--lr", "0.01"]) == 0
+    )
+    assert main(["train", *small, "--model", "perceptron", "--optimizer", "rmsprop", "--schedule", "constant"]) == 0
+    assert "lenet5 (61,706 parameters)" in capsys.readouterr().out
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 1
+
+
+def pictures(folder, classes=("cat", "dog"), count=10, size=(40, 50)):
+    """A folder of pictures for each class: bright ones and dark ones."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        os.makedirs(os.path.join(folder, name))
+        for i in range(count):
+            pixels = rng.integers(0, 120, (*size, 3)) + 130 * label
+            image.fromarray(pixels.astype(np.uint8)).save(os.path.join(folder, name, f"{i}.png"))
+
+
+def test_a_folder_of_pictures(tmp_path, monkeypatch, capsys, seeded):
+    pictures(tmp_path / "animals")
+    monkeypatch.chdir(tmp_path)
+    seeded(0)
+    arguments = ["--model", "resnet20", "--data", "animals", "--image-size", "32"]
+    assert main(["train", *arguments, "--epochs", "4", "--batch-size", "4"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Training resnet20 (269,202 parameters) on")
+    assert "animals: 16 images, tested on 4\n" in out
+    assert main(["evaluate", "resnet20.safetensors", *arguments]) == 0
+    assert capsys.readouterr().out.startswith("100.0% of the 4 test images are recognized, the loss is 0.")
+    assert (
+        main(["predict", "animals/dog/3.png", "animals/cat/4.png", "--weights", "resnet20.safetensors", *arguments])
+        == 0
+    )
+    dog, cat = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"animals/dog/3\.png: dog \(\d+\.\d%\), cat \(\d+\.\d%\)", dog)
+    assert cat.startswith("animals/cat/4.png: cat (")
+
+
+def test_grey_images_for_a_network_of_colour_ones(tmp_path, monkeypatch, capsys, seeded):
+    from nn.cli import datasets, networks
+
+    steps, said = datasets.fitted("mnist", (1, 28, 28), networks.wanted("resnet18"))
+    assert said == ["a border makes the images 32 x 32", "grey is taken for red, green and blue"]
+    x = np.random.default_rng(0).random((2, 1, 28, 28), np.float32)
+    y = x
+    for step in steps:
+        y = step(y)
+    assert y.shape == (2, 3, 32, 32)
+    np.testing.assert_array_equal(y[:, :, 2:-2, 2:-2], np.broadcast_to(x, (2, 3, 28, 28)))
+    assert y.sum() == pytest.approx(3 * x.sum(), rel=1e-5)
+
+
+def test_googlenet_s_auxiliary_classifiers_count():
+    from nn.cli.networks import loss
+
+    rng = np.random.default_rng(0)
+    logits, y = rng.normal(size=(3, 4, 5)), np.array([0, 1, 2, 4])
+    one, two, three = (nn.functional.cross_entropy(part, y) for part in logits)
+    assert loss(tuple(logits), y) == pytest.approx(one + 0.3 * two + 0.3 * three)
+    assert loss(logits[0], y) == one
+
+
+# --- evaluate and predict --------------------------------------------------------------------------------------------
+
+
+def test_evaluate_tells_the_accuracy_and_the_mistakes(trained, capsys):
+    done, folder = trained
+    assert main(["evaluate", str(folder / "numpy_cnn.safetensors")]) == 0
+    first, *mistakes = capsys.readouterr().out.splitlines()
+    accuracy = done.stdout.splitlines()[2].partition("%")[0]
+    assert re.fullmatch(rf"{accuracy}% of the 1,000 test images are recognized, the loss is 0\.\d{{4}}", first)
+    assert len(mistakes) == 3
+    assert all(re.fullmatch(r"\d was taken for \d (once|twice|\d+ times)", line) for line in mistakes)
+
+
+def test_predict_reads_digits_from_files(trained, tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    _, folder = trained
+    weights = str(folder / "numpy_cnn.safetensors")
+    model = nn.models.numpy_cnn()
+    model.load_state_dict(nn.load(weights))
+    _, (x, y) = nn.data.mnist_mini()
+    right = np.flatnonzero(predicted(model, x) == y)[::40]
+    files = []
+    for i in right:
+        files.append(str(tmp_path / f"{y[i]} {i}.png"))
+        image.fromarray((x[i, 0] * 255).astype(np.uint8)).save(files[-1])
+    assert main(["predict", *files, "--weights", weights]) == 0
+    for file, digit, line in zip(files, y[right], capsys.readouterr().out.splitlines(), strict=True):
+        assert re.fullmatch(rf"{re.escape(file)}: {digit} \(\d+\.\d%\), \d \(\d+\.\d%\), \d \(\d+\.\d%\)", line)
+
+
+def test_predict_finds_a_digit_on_paper(trained, tmp_path, capsys):
+    """Dark on bright, large, and not in the middle."""
+    image = pytest.importorskip("PIL.Image")
+    _, folder = trained
+    _, (x, y) = nn.data.mnist_mini()
+    chosen, files = range(0, 1000, 50), []
+    for i in chosen:
+        ink = image.fromarray((x[i, 0] * 220).astype(np.uint8)).resize((200, 200))
+        paper = image.new("L", (500, 400), 240)
+        paper.paste(image.fromarray(240 - np.asarray(ink)), (20 * (i % 7), 150))
+        files.append(str(tmp_path / f"{i}.jpg"))
+        paper.save(files[-1], quality=90)
+    assert main(["predict", *files, "--weights", str(folder / "numpy_cnn.safetensors")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.endswith(" - inverted, cut out and centred") for line in lines)
+    read = [int(re.search(r"\.jpg: (\d)", line)[1]) for line in lines]
+    assert np.mean(np.array(read) == y[list(chosen)]) >= 0.9
+
+
+def test_a_checkpoint_knows_its_network_and_its_data(tmp_path, monkeypatch, capsys, seeded):
+    monkeypatch.chdir(tmp_path)
+    seeded(0)
+    monkeypatch.setattr(os, "unlink", lambda path: None)  # the checkpoint stays
+    assert main(["train", "--model", "perceptron", "--epochs", "1", "--out", "p.safetensors"]) == 0
+    assert main(["evaluate", "p.checkpoint.safetensors"]) == 0
+    *_, result, _, tested = [line for line in capsys.readouterr().out.splitlines() if "was taken" not in line]
+    assert tested.startswith(result)
+    assert main(["train", "--resume", "p.checkpoint.safetensors", "--epochs", "2"]) == 0
+    assert "epoch 2/2" in capsys.readouterr().out
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -83,24 +298,105 @@ def environment():
         (["train", "--epochs", "0"], "argument --epochs: must be a whole number of at least 1, got '0'"),
         (["train", "--epochs", "ten"], "argument --epochs: must be a whole number of at least 1, got 'ten'"),
         (["train", "--seed", "-1"], "argument --seed: must be a whole number of at least 0, got '-1'"),
-        (["train", "--out", "/no/such/folder/file"], "argument --out: cannot write to the folder /no/such/folder"),
+        (["train", "--lr", "0"], "argument --lr: must be a number above 0, got '0'"),
+        (["train", "--lr", "inf"], "argument --lr: must be a number above 0, got 'inf'"),
+        (["train", "--weight-decay", "x"], "argument --weight-decay: must be a number of at least 0, got 'x'"),
+        (["train", "--out", "/no/such/folder/file"], "argument --out: there is no folder /no/such/folder"),
         (["train", "--out", "/"], "argument --out: / is a folder; name a file"),
+        (
+            ["train", "--data", "nowhere"],
+            "argument --data: 'nowhere' is no folder, and none of mnist-mini, mnist,",
+        ),
+        (
+            ["train", "--model", "alexnet"],
+            "argument --model: alexnet takes colour images of 227 x 227, mnist-mini has grey images of 28 x 28; "
+            "--model can be codelab_cnn, keras_convnet, lenet5, numpy_cnn, perceptron, student_mnist",
+        ),
+        (
+            ["train", "--data", "cifar10"],
+            "argument --model: numpy_cnn takes grey images of 28 x 28, cifar10 has colour images of 32 x 32; "
+            "--model can be googlenet, resnet18, resnet20,",
+        ),
+        (["train", "--model", "lenet"], "argument --model: invalid choice: 'lenet'"),
+        (["evaluate"], "the following arguments are required: weights"),
+        (["predict", "x.png"], "the following arguments are required: --weights"),
         ([], "the following arguments are required: command"),
-        (["walk"], "argument command: invalid choice: 'walk' (choose from 'train')"),
+        (["walk"], "argument command: invalid choice: 'walk'"),
     ],
 )
+@unix
 def test_mistakes_on_the_command_line_are_told_before_the_work(capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].split("error: ")[1].startswith(message.split(" (choose")[0])
+    assert capsys.readouterr().err.splitlines()[-1].split("error: ")[1].startswith(message)
 
 
-def test_the_command_explains_itself(capsys):
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["predict"]], ids=" ".join)
+def test_the_command_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as stop:
-        main(["train", "--help"])
+        main([*command, "--help"])
     assert stop.value.code == 0
-    assert {"--epochs", "--seed", "--out"} <= set(re.findall(r"--\w+", capsys.readouterr().out))
+    assert len(capsys.readouterr().out.splitlines()) > 10
+
+
+def failed(arguments, capsys):
+    """Run a command that fails, and return what it says."""
+    assert main(arguments) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"python -m nn {arguments[0]}: ")
+    return message
+
+
+def test_files_that_are_no_weights_are_told(trained, tmp_path, capsys):
+    _, folder = trained
+    weights = str(folder / "numpy_cnn.safetensors")
+    (tmp_path / "junk").write_bytes(b"junk")
+    assert "No such file" in failed(["evaluate", str(tmp_path / "gone")], capsys)
+    assert "not a safetensors file, or cut short" in failed(["evaluate", str(tmp_path / "junk")], capsys)
+    assert "no checkpoint of a training" in failed(["train", "--resume", weights], capsys)
+    assert "the weights are not those of lenet5" in failed(["evaluate", weights, "--model", "lenet5"], capsys)
+
+
+def test_what_a_checkpoint_says_is_checked(tmp_path, capsys, seeded):
+    seeded(0)
+    model = nn.models.perceptron()
+    trainer = nn.Trainer(model, nn.optim.Adam(model.parameters()))
+    trainer.notes = {"model": "os.system", "data": "mnist-mini"}
+    trainer.save(tmp_path / "run")
+    for arguments in (["train", "--resume", str(tmp_path / "run")], ["evaluate", str(tmp_path / "run")]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+        assert "argument --model: invalid choice: 'os.system'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(tmp_path / "run"), "--lr", "0.1"])
+    assert "argument --lr: not with --resume: a training goes on with the options" in capsys.readouterr().err
+
+
+def test_pictures_that_cannot_be_read_are_told(trained, tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    _, folder = trained
+    weights = ["--weights", str(folder / "numpy_cnn.safetensors")]
+    (tmp_path / "junk.png").write_bytes(b"junk")
+    image.new("L", (30, 30)).save(tmp_path / "empty.png")
+    assert "junk.png: no picture that can be read" in failed(["predict", str(tmp_path / "junk.png"), *weights], capsys)
+    assert "gone.png: no picture that can be read" in failed(["predict", str(tmp_path / "gone.png"), *weights], capsys)
+    assert "empty.png: there is nothing on it" in failed(["predict", str(tmp_path / "empty.png"), *weights], capsys)
+
+
+def test_without_pillow_it_says_what_to_install(trained, monkeypatch, capsys):
+    _, folder = trained
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    message = failed(["predict", "x.png", "--weights", str(folder / "numpy_cnn.safetensors")], capsys)
+    assert message.endswith("pictures are read with Pillow, which is not installed: pip install Pillow\n")
+
+
+def test_folders_without_pictures_are_told(tmp_path, capsys):
+    arguments = ["train", "--model", "resnet20", "--data", str(tmp_path)]
+    assert "expected a folder of pictures for each class, found none" in failed(arguments, capsys)
+    pictures(tmp_path, count=1)
+    assert "there are no pictures to test with, such as cat/1.png" in failed(arguments, capsys)
 
 
 def test_training_leaves_memory_flat_without_the_garbage_collector():

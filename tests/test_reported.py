@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import nn
-import nn.training
 import tensorgraph as tg
 
 
@@ -90,5 +89,6 @@ def test_a_forward_function_that_forgets_to_return_says_so():
 
 def test_measuring_the_accuracy_leaves_the_mode():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
-    nn.training.accuracy(model, np.zeros((3, 1, 2, 2), np.float32), np.zeros(3, int))
+    trainer = nn.Trainer(model, nn.optim.SGD(model.parameters(), lr=1.0))
+    trainer.evaluate((np.zeros((3, 1, 2, 2), np.float32), np.zeros(3, int)))
     assert not model.training

@@ -4,7 +4,6 @@ from nn.training.callbacks import Callback, Checkpoint, EarlyStopping
 from nn.training.history import History
 from nn.training.logs import CSVLog, JSONLinesLog, TensorBoard
 from nn.training.metrics import Accuracy, ConfusionMatrix, Metric, TopK
-from nn.training.mnist import Progress, accuracy, train_mnist
 from nn.training.trainer import Trainer
 
 __all__ = [
@@ -17,10 +16,7 @@ __all__ = [
     "History",
     "JSONLinesLog",
     "Metric",
-    "Progress",
     "TensorBoard",
     "TopK",
     "Trainer",
-    "accuracy",
-    "train_mnist",
 ]

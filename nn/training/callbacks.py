@@ -192,6 +192,9 @@ class Checkpoint(Callback):
         best: another file, for the weights alone of the best epoch so far: `model.load_state_dict(nn.load(best))`.
         monitor, mode: what is best, as for `EarlyStopping`.
 
+    Attributes:
+        saved_step: after which step it was saved last in this `fit`, None if it was not.
+
     Raises:
         TypeError, ValueError: an argument is impossible; the history has no such figure. OSError: a file cannot be
             written; that the folder is there shows at the beginning.
@@ -215,25 +218,31 @@ class Checkpoint(Callback):
         self.every_steps = None if every_steps is None else count(self, "every_steps", every_steps)
         self.best = None if best is None else os.fspath(best)
         self._best = _Best(self, monitor, mode)
+        self.saved_step: int | None = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
+        self.saved_step = None
         for path in filter(None, (self.path, self.best)):
-            check_writable("Checkpoint", path)
+            check_writable(path)
         if trainer.step == 0:
             self._best.reset()
 
     def on_batch_end(self, trainer: Trainer) -> None:
         if self.every_steps is not None and trainer.step % self.every_steps == 0:
-            trainer.save(self.path)
+            self._save(trainer)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self.best is not None and self._best.improved(trainer):
             save(self.best, trainer.model.state_dict())
         if trainer.epoch % self.every == 0 or trainer.ends:
-            trainer.save(self.path)
+            self._save(trainer)
 
     def on_interrupt(self, trainer: Trainer) -> None:
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
         trainer.save(self.path)
+        self.saved_step = trainer.step
 
     def state_dict(self) -> dict[str, Any]:
         return self._best.state_dict()
@@ -247,12 +256,12 @@ class Checkpoint(Callback):
         self._best.value, self._best.epoch = self._best.checked(state_dict)
 
 
-def check_writable(owner: str, path: str) -> None:
+def check_writable(path: str) -> None:
     """Raise an OSError if a file cannot be written there: before the work, not after it."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{owner}: there is no folder {folder}")
+        raise FileNotFoundError(f"there is no folder {folder}")
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{owner}: cannot write to the folder {folder}")
+        raise PermissionError(f"cannot write to the folder {folder}")
     if os.path.isdir(path):
-        raise IsADirectoryError(f"{owner}: {path} is a folder; name a file")
+        raise IsADirectoryError(f"{path} is a folder; name a file")

@@ -9,6 +9,8 @@ from typing import Any
 
 from nn.training.metrics import is_share
 
+_WIDEST = 110  # columns that a bar takes
+
 
 class Silence:
     """Shows nothing."""
@@ -61,14 +63,16 @@ class Bar(Lines):
             self.began, self.first = self.started, epoch - 1 + self._share
         self.left = epochs - (epoch - 1)  # epochs, counted from the beginning of this one
         self.past = epoch - 1 - self.first  # epochs since this bar was first shown
+        columns, rows = _terminal_size()  # as it is now; 80 x 24 if it does not say
         self.bar = _tqdm()(
             total=batches,
             initial=done,
             desc=self.epoch,
-            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {text}" if batches else "{desc} {n_fmt} batches {text}",
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {text}" if batches else "{desc} {n_fmt} batches {text}",
             file=sys.stdout,
             leave=False,
-            dynamic_ncols=True,
+            ncols=min(columns - 1, _WIDEST),
+            nrows=rows,
         )
 
     @property
@@ -128,6 +132,12 @@ def say(text: str) -> None:
     """Write to standard output, at once."""
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _terminal_size() -> tuple[int, int]:
+    import shutil
+
+    return shutil.get_terminal_size()
 
 
 def _tqdm() -> Any:

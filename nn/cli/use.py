@@ -1,0 +1,79 @@
+"""`python -m nn evaluate` and `python -m nn predict`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import tensorgraph as tg
+from nn.cli import datasets, networks
+from nn.cli.failure import Failure
+from nn.data import DataLoader
+from nn.module import Module
+from nn.optim import SGD
+from nn.training import Accuracy, ConfusionMatrix, Trainer
+from nn.training.progress import say
+
+_MOST = 3  # so many mistakes and classes are named
+
+
+def evaluate(settings: dict[str, Any], weights: dict[str, Any]) -> int:
+    """Test a network on the test images; returns the exit status."""
+    model, pictures, fit = _ready(settings, weights)
+    tests = DataLoader(pictures.test, 100, transform=[*pictures.normalize, *fit])
+    metrics = [Accuracy(), ConfusionMatrix(len(pictures.classes))]
+    trainer = Trainer(model, SGD(model.parameters(), lr=1.0), networks.loss, metrics=metrics)
+    found = trainer.evaluate(tests)
+    images = datasets.size_of(pictures.test)
+    say(f"{found['accuracy']:.1%} of the {images:,} test images are recognized, the loss is {found['loss']:.4f}\n")
+    for line in _mistakes(found["confusion_matrix"], pictures.classes):
+        say(line + "\n")
+    return 0
+
+
+def _mistakes(matrix: Any, classes: tuple[str, ...]) -> list[str]:
+    """The most frequent mistakes in words."""
+    wrong = matrix * (1 - np.eye(len(classes), dtype=int))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST]
+    pairs = [np.unravel_index(int(place), wrong.shape) for place in order]
+    return [f"{classes[i]} was taken for {classes[j]} {_times(int(wrong[i, j]))}" for i, j in pairs if wrong[i, j]]
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n:,} times")
+
+
+def predict(settings: dict[str, Any], weights: dict[str, Any], images: list[str]) -> int:
+    """Say what is on pictures; returns the exit status."""
+    from nn.cli.pictures import read_ink, read_picture
+
+    model, pictures, fit = _ready(settings, weights)
+    channels, size, _ = datasets.shape_of(settings["data"], networks.wanted(settings["model"]), settings["image_size"])
+    ink = datasets.is_ink(settings["data"])
+    model.eval()
+    for path in images:
+        image, done = read_ink(path, size) if ink else (read_picture(path, channels, size), [])
+        x: Any = np.divide(image[None], np.float32(255), dtype=np.float32)
+        for transform in (*pictures.normalize, *fit):
+            x = transform(x)
+        with tg.no_grad():
+            shares = tg.softmax(model(x), axis=1).data[0]
+        best = np.argsort(-shares, kind="stable")[:_MOST]
+        answers = ", ".join(f"{pictures.classes[i]} ({shares[i]:.1%})" for i in best)
+        say(f"{path}: {answers}{' - ' + ', '.join(done) if done else ''}\n")
+    return 0
+
+
+def _ready(settings: dict[str, Any], weights: dict[str, Any]) -> tuple[Module, datasets.Pictures, list[Any]]:
+    """The network with its weights, the data, and what makes their images those of the network."""
+    wanted = networks.wanted(settings["model"])
+    shape = datasets.shape_of(settings["data"], wanted, settings["image_size"])
+    fit, _ = datasets.fitted(settings["data"], shape, wanted)
+    pictures = datasets.load(settings["data"], shape)
+    model = networks.network(settings["model"], len(pictures.classes), 0)
+    try:
+        model.load_state_dict(weights)
+    except (TypeError, ValueError) as error:
+        raise Failure(f"the weights are not those of {settings['model']}; --model names the network. {error}") from None
+    return model, pictures, fit
