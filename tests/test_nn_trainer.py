@@ -80,6 +80,9 @@ def test_it_learns_from_loaders_lists_and_streams():
     assert made.evaluate(examples) == made.evaluate((x, y)) == made.evaluate(nn.data.DataLoader((x, y), 32))
     stream = ((x[i : i + 32], y[i : i + 32]) for i in range(0, 90, 32))
     assert made.evaluate(stream) == made.evaluate((x, y))
+    assert made.evaluate([(tg.tensor(x[i]), tg.tensor(y[i])) for i in range(90)]) == made.evaluate((x, y))
+    tensors = ((tg.tensor(x[i : i + 32]), tg.tensor(y[i : i + 32])) for i in range(0, 90, 32))
+    assert made.evaluate(tensors) == made.evaluate((x, y))
     with pytest.raises(
         ValueError, match=r"^Trainer: the data gave no batch; a generator can be gone through only once"
     ):

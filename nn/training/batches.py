@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,13 @@ def counted(batch: Any) -> tuple[int, str]:
     return len(batch[-1]), "images" if np.ndim(batch[0]) == 4 else "examples"
 
 
-def finite(values: Any) -> bool:
+def finite(arrays: Iterable[Any]) -> bool:
     """Whether all numbers are finite; anything but floats is."""
-    values = np.asarray(values.data if isinstance(values, tg.Tensor) else values)
-    if values.dtype.kind != "f" or np.isfinite(
-        np.vdot(values, values)
-    ):  # the sum of squares is quick, and may overflow
-        return True
-    return bool(np.isfinite(values).all())
+    with np.errstate(all="ignore"):
+        for values in arrays:
+            array = values.data if isinstance(values, tg.Tensor) else np.asarray(values)
+            if array.dtype.kind != "f" or math.isfinite(np.vdot(array, array)):  # quick, but it may overflow
+                continue
+            if not np.isfinite(array).all():
+                return False
+    return True

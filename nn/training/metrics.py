@@ -136,6 +136,14 @@ class Accuracy(TopK):
         super().__init__(1)
         self.name = "accuracy"
 
+    def update(self, outputs: Array, targets: Array) -> None:  # the same, quicker
+        outputs, targets = _classified(self, outputs, targets)
+        right = outputs.argmax(axis=1) == targets
+        if outputs.size and np.isnan(outputs.max()):
+            right &= ~np.isnan(outputs).any(axis=1)
+        self.right += int(np.count_nonzero(right))
+        self.seen += len(targets)
+
 
 class ConfusionMatrix(Metric):
     """How many examples of each class were taken for each: row the right class, column the one of the highest score.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nn.training.metrics import is_share
 
+Figures = Callable[[], Mapping[str, float]]
 _WIDEST = 110  # columns that a bar takes
+_PAUSE = 0.1  # seconds between its pictures
 
 
 class Silence:
@@ -18,8 +20,8 @@ class Silence:
     def begin(self, epochs: int, epoch: int, batches: int | None, done: int) -> None:
         """Epoch 1, 2, ... of `epochs` begins, or goes on where `done` of its batches, if known how many, are done."""
 
-    def advance(self, examples: int, unit: str, figures: Mapping[str, float]) -> None:
-        """One more batch is done, of so many images or examples; the figures are those of the epoch so far."""
+    def advance(self, examples: int, unit: str, figures: Figures) -> None:
+        """One more batch is done, of so many images or examples; `figures` tells those of the epoch so far."""
 
     def end(self, figures: Mapping[str, float], seconds: float) -> None:
         """The epoch is done."""
@@ -36,7 +38,7 @@ class Lines(Silence):
         self.started = time.perf_counter()
         self.examples, self.unit = 0, "examples"
 
-    def advance(self, examples: int, unit: str, figures: Mapping[str, float]) -> None:
+    def advance(self, examples: int, unit: str, figures: Figures) -> None:
         self.examples += examples
         self.unit = unit
         self.trained = time.perf_counter() - self.started
@@ -63,6 +65,7 @@ class Bar(Lines):
             self.began, self.first = self.started, epoch - 1 + self._share
         self.left = epochs - (epoch - 1)  # epochs, counted from the beginning of this one
         self.past = epoch - 1 - self.first  # epochs since this bar was first shown
+        self.shown = 0.0  # seconds of the epoch, when it was last drawn
         columns, rows = _terminal_size()  # as it is now; 80 x 24 if it does not say
         self.bar = _tqdm()(
             total=batches,
@@ -71,6 +74,8 @@ class Bar(Lines):
             bar_format="{desc} {percentage:3.0f}% |{bar}| {text}" if batches else "{desc} {n_fmt} batches {text}",
             file=sys.stdout,
             leave=False,
+            mininterval=0,  # it is drawn whenever it is updated
+            miniters=1,
             ncols=min(columns - 1, _WIDEST),
             nrows=rows,
         )
@@ -80,11 +85,13 @@ class Bar(Lines):
         """How much of the epoch is done."""
         return self.done / self.batches if self.batches else 0.0
 
-    def advance(self, examples: int, unit: str, figures: Mapping[str, float]) -> None:
+    def advance(self, examples: int, unit: str, figures: Figures) -> None:
         super().advance(examples, unit, figures)
         self.done += 1
-        self.bar.text = self._text(figures)
-        self.bar.update()  # draws it, but not more often than it can be read
+        if self.trained - self.shown >= _PAUSE:  # not more often than it can be read
+            self.shown = self.trained
+            self.bar.text = self._text(figures())
+            self.bar.update(self.done - self.bar.n)
 
     def _text(self, figures: Mapping[str, float]) -> str:
         speed = f"{self.examples / self.trained:,.0f} {self.unit}/s"

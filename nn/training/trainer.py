@@ -24,7 +24,7 @@ from nn.training.checks import checked_list, checked_pair, checked_schedule
 from nn.training.history import History
 from nn.training.interrupts import Interruption, noted_interrupts
 from nn.training.metrics import Accuracy, Metric
-from nn.training.model_state import mode
+from nn.training.model_state import Buffers, mode
 from nn.training.sums import Sums
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -104,6 +104,7 @@ class Trainer:
         self.notes: dict[str, Any] = {}
         self._epochs = 0
         self._interruption = Interruption()
+        self._with_buffers: list[Module] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -213,6 +214,7 @@ class Trainer:
         if begins:
             position.begin_epoch()
             self.sums.reset()
+        self._with_buffers = [module for _, module in self.model.named_modules() if module._buffers]
         started = time.perf_counter() - position.seconds
         length = len(position.loader) if hasattr(position.loader, "__len__") else None
         display.begin(self._epochs, self.epoch, length, self.batch)
@@ -222,7 +224,7 @@ class Trainer:
             for batch in position.batches():
                 self._run_step(batch)
                 position.seconds = time.perf_counter() - started
-                display.advance(*counted(batch), self.sums.results())
+                display.advance(*counted(batch), self.sums.numbers)
                 self._each("on_batch_end")
                 self._pause()
                 if position.stopped:
@@ -258,26 +260,26 @@ class Trainer:
 
     def _step(self, inputs: Sequence[Any], targets: Any) -> float:
         """One step of the optimizer; returns the loss before it."""
-        buffers = [(buffer, buffer.copy()) for buffer in self.model.buffers()]  # small, such as running means
+        buffers = Buffers(self._with_buffers)
         self.optimizer.zero_grad()
         outputs = self.model(*inputs)
         loss = self._loss(outputs, targets)
         value = loss.item()
         if np.isfinite(value):
             loss.backward()
-            if all(finite(p.grad) for p in self._parameters() if p.grad is not None):
-                if self.clip_norm is not None:
-                    clip_grad_norm_(self._parameters(), self.clip_norm)
+            if self._ready():
                 self.optimizer.step()
                 self.sums.add(value, outputs, targets)
                 return value
-        with tg.no_grad():
-            for buffer, before in buffers:
-                buffer[...] = before
+        buffers.restore()
         raise FloatingPointError(self._not_finite(value, inputs, targets))
 
-    def _parameters(self) -> list[Any]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+    def _ready(self) -> bool:
+        """Clip the gradients, if that is wished; whether they are finite."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if self.clip_norm is not None:
+            return bool(np.isfinite(clip_grad_norm_(parameters, self.clip_norm).item()))
+        return finite(p.grad for p in parameters if p.grad is not None)
 
     def _loss(self, outputs: Any, targets: Any) -> Any:
         loss = self.loss(outputs, targets)
@@ -290,7 +292,7 @@ class Trainer:
         """What to say of a loss or a gradient that is no number to go on with."""
         what = "a gradient is not finite" if np.isfinite(loss) else f"the loss is {loss}"
         where = f"epoch {self.epoch}, step {self.step + 1} (batch {self.batch + 1} of the epoch), lr = {self._lr:g}"
-        bad = [name for name, part in (("x", inputs), ("y", [targets])) if not all(map(finite, part))]
+        bad = [name for name, part in (("x", inputs), ("y", [targets])) if not finite(part)]
         if bad:
             fix = f"{' and '.join(bad)} of this batch holds NaN or infinity: clean the data"
         else:
