@@ -17,7 +17,7 @@ from nn.training.callbacks import check_writable
 from nn.training.checkpoint import read
 
 _END = ".checkpoint.safetensors"
-_FREE = ("epochs", "out", "resume", "log", "quiet")  # what may be given besides --resume
+_FREE = ("epochs", "out", "resume", "log", "pictures", "quiet")  # what may be given besides --resume
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
         settings, weights = _trained(given, parser)
         if command is commands["predict"]:
             return predict(settings, weights, given["images"])
-        return evaluate(settings, weights)
+        return evaluate(settings, weights, given.get("pictures"))
     except WrongArgument as wrong:
         command.error(str(wrong))
     except (Failure, FileFormatError, FloatingPointError, OSError) as error:
@@ -62,7 +62,7 @@ def _train(given: dict[str, Any], parser: arguments.Parser) -> int:
         check_writable(checkpoint_of(out))
     except OSError as error:
         raise WrongArgument("--out", str(error)) from None
-    return train(settings, out, resume, given.get("log"), given.get("quiet", False))
+    return train(settings, out, resume, given.get("log"), given.get("pictures"), given.get("quiet", False))
 
 
 def _trained(given: dict[str, Any], parser: arguments.Parser) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -195,3 +195,14 @@ def test_a_history_is_saved_and_loaded(tmp_path):
         with pytest.raises(ValueError, match=r"^History.load_state_dict: not the state of a history: "):
             again.load_state_dict(wrong)
     assert repr(dict(again)) == repr(dict(made))
+
+
+def test_a_history_is_drawn():
+    pytest.importorskip("matplotlib")
+    made = nn.training.History()
+    for loss in (2.0, 1.0, 0.5):
+        made.add({"loss": loss, "accuracy": 1 - loss / 4, "val_loss": loss + 0.1, "lr": 0.1}, 1.0)
+    figure = made.plot()
+    drawn = [line.get_ydata().tolist() for axes in figure.axes for line in axes.get_lines()]
+    assert made["loss"] in drawn
+    assert made["val_loss"] in drawn

@@ -289,6 +289,26 @@ def test_a_checkpoint_knows_its_network_and_its_data(tmp_path, monkeypatch, caps
     assert "epoch 2/2" in capsys.readouterr().out
 
 
+def test_pictures_are_drawn(trained, tmp_path, monkeypatch, capsys, seeded):
+    pytest.importorskip("matplotlib")
+    _, folder = trained
+    monkeypatch.chdir(tmp_path)
+    seeded(0)
+    assert main(["evaluate", str(folder / "numpy_cnn.safetensors"), "--pictures", "made/here"]) == 0
+    assert main(["train", "--model", "perceptron", "--epochs", "2", "--pictures", "made"]) == 0
+    assert re.findall(r"drawn: (.*)", capsys.readouterr().out) == [
+        os.path.join("made/here", "confusion.png"),
+        os.path.join("made/here", "mistakes.png"),
+        os.path.join("made", "curves.png"),
+    ]
+    for name in ("here/confusion", "here/mistakes", "curves"):
+        assert (tmp_path / "made" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemExit):
+        main(["train", "--pictures", "made"])
+    assert capsys.readouterr().err.endswith("argument --pictures: needs Matplotlib: pip install matplotlib\n")
+
+
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
 

@@ -62,6 +62,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     )
     predict.add_argument("images", nargs="+", metavar="image", help="a file with a picture, such as image.png")
     predict.add_argument("--weights", required=True, metavar="FILE", help=_WEIGHTS)
+    evaluate.add_argument("--pictures", metavar="FOLDER", help="draw there what was taken for what, and the mistakes")
     for command in (evaluate, predict):
         _add_parts(command)
         command.add_argument("--threads", type=number(1), metavar="N", help="how many threads compute")
@@ -116,6 +117,7 @@ def _add_recipe(train: Parser) -> None:
     train.add_argument(
         "--log", metavar="FILE", help="figures by epoch: NAME.csv, NAME.jsonl, or a folder for TensorBoard"
     )
+    train.add_argument("--pictures", metavar="FOLDER", help="draw the curves there")
     train.add_argument("--threads", type=number(1), metavar="N", help="how many threads compute")
     train.add_argument("--quiet", action="store_true", help="write nothing")
 

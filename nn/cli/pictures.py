@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nn.cli.failure import Failure
-from nn.data.images import ImageSet
+from nn.data import ImageSet
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")

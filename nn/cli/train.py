@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from nn.cli import datasets, networks, recipe
+from nn.cli.drawing import check_folder, draw_history
 from nn.cli.failure import WrongArgument
 from nn.data import DataLoader
 from nn.serialization import save
@@ -15,14 +16,18 @@ from nn.training import Callback, Checkpoint, CSVLog, JSONLinesLog, TensorBoard,
 from nn.training.progress import say
 
 
-def train(settings: dict[str, Any], out: str, resume: str | None, log: str | None, quiet: bool) -> int:
+def train(
+    settings: dict[str, Any], out: str, resume: str | None, log: str | None, drawings: str | None, quiet: bool
+) -> int:
     """Train a network as the settings say and save its weights; returns the exit status.
 
     Arguments:
         settings: the options by name, none left out. out: the file for the weights. resume: a checkpoint to go on from.
-        log: a file for the figures. quiet: write nothing.
+        log: a file for the figures. drawings: a folder for pictures. quiet: write nothing.
     """
     tell = _silent if quiet else say
+    if drawings is not None:
+        check_folder(drawings)
     wanted = networks.wanted(settings["model"])
     shape = datasets.shape_of(settings["data"], wanted, settings["image_size"])
     fit, said = datasets.fitted(settings["data"], shape, wanted)
@@ -62,6 +67,8 @@ def train(settings: dict[str, Any], out: str, resume: str | None, log: str | Non
     save(out, model.state_dict())
     tell(f"{history['val_accuracy'][-1]:.1%} of the {datasets.size_of(pictures.test):,} test images are recognized\n")
     tell(f"weights saved to {os.path.abspath(out)}\n")
+    for path in [] if drawings is None else draw_history(drawings, history):
+        tell(f"drawn: {path}\n")
     if os.path.exists(saver.path):
         os.unlink(saver.path)
     return 0

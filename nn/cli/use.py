@@ -8,6 +8,7 @@ import numpy as np
 
 import tensorgraph as tg
 from nn.cli import datasets, networks
+from nn.cli.drawing import check_folder, draw_answers
 from nn.cli.failure import Failure
 from nn.data import DataLoader
 from nn.module import Module
@@ -18,8 +19,10 @@ from nn.training.progress import say
 _MOST = 3  # so many mistakes and classes are named
 
 
-def evaluate(settings: dict[str, Any], weights: dict[str, Any]) -> int:
-    """Test a network on the test images; returns the exit status."""
+def evaluate(settings: dict[str, Any], weights: dict[str, Any], drawings: str | None) -> int:
+    """Test a network on the test images, and draw pictures into a folder if there is one; returns the exit status."""
+    if drawings is not None:
+        check_folder(drawings)
     model, pictures, fit = _ready(settings, weights)
     tests = DataLoader(pictures.test, 100, transform=[*pictures.normalize, *fit])
     metrics = [Accuracy(), ConfusionMatrix(len(pictures.classes))]
@@ -29,6 +32,10 @@ def evaluate(settings: dict[str, Any], weights: dict[str, Any]) -> int:
     say(f"{found['accuracy']:.1%} of the {images:,} test images are recognized, the loss is {found['loss']:.4f}\n")
     for line in _mistakes(found["confusion_matrix"], pictures.classes):
         say(line + "\n")
+    if drawings is not None:
+        logits = trainer.predict(tests)
+        for path in draw_answers(drawings, found["confusion_matrix"], pictures.test, logits, pictures.classes):
+            say(f"drawn: {path}\n")
     return 0
 
 

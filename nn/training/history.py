@@ -104,6 +104,12 @@ class History(Mapping[str, list[float]]):
         with open(path, "w", encoding="utf-8") as file:
             json.dump(text | {"seconds": self.seconds}, file)
 
+    def plot(self) -> Any:
+        """The curves of the loss and the accuracies, a Matplotlib Figure: `nn.pictures.curves(history)`."""
+        from nn import pictures
+
+        return pictures.curves(self)
+
     # --- saving ---
 
     def state_dict(self) -> dict[str, Any]:
