@@ -231,6 +231,7 @@ def test_without_a_checkpoint_it_can_still_be_saved(tmp_path):
         "stopped by Ctrl-C after 5 steps of epoch 2; trainer.save(path) saves it now, "
         "nn.training.Checkpoint(path) among the callbacks next time"
     )
+    assert made.evaluate(VALIDATION)["accuracy"] > 0  # it is no lasting state
     made.save(tmp_path / "run")
     again, loader = everything(seed=5)
     again.fit(loader, VALIDATION, epochs=2, resume=tmp_path / "run")

@@ -293,7 +293,6 @@ def failing(kind, step):
 @pytest.mark.parametrize(
     ("kind", "what"), [("nan", "the loss is nan"), ("inf", "the loss is inf"), ("gradient", "a gradient is not finite")]
 )
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_nan_stops_the_training_before_it_spoils_the_model(kind, what):
     data = nn.data.DataLoader(digits(40), 10)
     expected = small()

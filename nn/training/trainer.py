@@ -180,6 +180,7 @@ class Trainer:
                 raise KeyboardInterrupt(self._how_to_go_on()) from None
             finally:
                 display.close()
+                self._interruption = Interruption()
         return self.history
 
     def stop(self) -> None:
@@ -262,17 +263,18 @@ class Trainer:
         """One step of the optimizer; returns the loss before it."""
         buffers = Buffers(self._with_buffers)
         self.optimizer.zero_grad()
-        outputs = self.model(*inputs)
-        loss = self._loss(outputs, targets)
-        value = loss.item()
-        if np.isfinite(value):
-            loss.backward()
-            if self._ready():
-                self.optimizer.step()
-                self.sums.add(value, outputs, targets)
-                return value
-        buffers.restore()
-        raise FloatingPointError(self._not_finite(value, inputs, targets))
+        with np.errstate(all="ignore"):  # what is not finite is told below, and with more than NumPy's warnings know
+            outputs = self.model(*inputs)
+            loss = self._loss(outputs, targets)
+            value = loss.item()
+            if np.isfinite(value):
+                loss.backward()
+        if not (np.isfinite(value) and self._ready()):
+            buffers.restore()
+            raise FloatingPointError(self._not_finite(value, inputs, targets))
+        self.optimizer.step()
+        self.sums.add(value, outputs, targets)
+        return float(value)
 
     def _ready(self) -> bool:
         """Clip the gradients, if that is wished; whether they are finite."""
