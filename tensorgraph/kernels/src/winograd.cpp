@@ -21,13 +21,16 @@ template <int TILES, int VECTORS>
 void product(int64_t channels, const float* points, int64_t block_stride, const float* filters, float* sums, bool add) {
     Vec total[TILES][VECTORS] = {};
     for (int64_t c = 0; c < channels; c += LANES, points += block_stride) {
-        const int lanes = static_cast<int>(smaller(LANES, channels - c));
-        for (int k = 0; k < lanes; ++k, filters += VECTORS * LANES) {
+        if (c + LANES < channels) {
+            for (int i = 0; i < TILES; ++i) __builtin_prefetch(points + block_stride + i * LANES);
+        }
+        const float* const end = points + smaller(LANES, channels - c);
+        for (const float* at = points; at < end; ++at, filters += VECTORS * LANES) {  // so the compiler adds no indices
             Vec weights[VECTORS];
             for (int j = 0; j < VECTORS; ++j) weights[j] = load(filters + j * LANES);
 #pragma GCC unroll 16
             for (int i = 0; i < TILES; ++i) {
-                const Vec x = broadcast(points[i * LANES + k]);
+                const Vec x = broadcast(at[i * LANES]);
                 for (int j = 0; j < VECTORS; ++j) total[i][j] += x * weights[j];
             }
         }

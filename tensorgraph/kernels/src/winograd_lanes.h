@@ -15,8 +15,17 @@ struct Pixels {
 
     template <class Visit>
     void visit(int64_t first, int64_t count, Visit visit) const {
-        float* at = lanes + (first / width * pitch + first % width) * LANES;
-        int64_t left = width - first % width;
+        const int64_t row = first / width, column = first - row * width;
+        float* at = lanes + (row * pitch + column) * LANES;
+        int64_t left = width - column;
+        if (left >= count) {  // all in one row
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; ++i) {
+                if (i >= count) break;
+                visit(at + i * LANES, i);
+            }
+            return;
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < LANES; ++i) {
             if (i >= count) break;

@@ -12,6 +12,7 @@ namespace TENSORGRAPH_ISA {
 namespace winograd {
 
 constexpr int ROWS = REGISTERS == 32 && LANES >= 8 ? 8 : 4;  // channels that one product computes
+constexpr int64_t STRIP = 64;                                // channels whose products follow one another, point by point
 constexpr int64_t CHAIN_TILES = 256;                         // tiles that are added one after the other
 constexpr int64_t OWN_FLOATS = 320 << 10;                    // points of a group of tiles that one thread computes
 constexpr int64_t SHARED_FLOATS = 512 << 10;                 // points of a group that all threads compute
@@ -39,21 +40,26 @@ void accumulate(int64_t tiles, const float* x, const float* g, int64_t block_str
     }
 }
 
-// All points of ROWS channels and a block of filters: sums[point][channel][filter].
+// All points of `channels` channels, a multiple of ROWS, and a block of filters: sums[point][channel][filter]. A point's
+// part of x and g stays in the nearest cache meanwhile.
 template <class S, int VECTORS>
-void accumulate_points(int64_t tiles, const float* x, const float* g, int64_t block_stride, int64_t x_stride,
-                       int64_t g_stride, float* sums, bool add) {
-    for (int64_t point = 0; point < S::T * S::T; ++point, sums += ROWS * VECTORS * LANES) {
-        for (int64_t t = 0; t < tiles; t += CHAIN_TILES) {
-            accumulate<VECTORS>(smaller(CHAIN_TILES, tiles - t), x + point * x_stride + t * LANES,
-                                g + point * g_stride + t * LANES, block_stride, sums, add || t > 0);
+void accumulate_points(int64_t tiles, int64_t channels, const float* x, const float* g, int64_t block_stride,
+                       int64_t x_stride, int64_t g_stride, float* sums, bool add) {
+    for (int64_t point = 0; point < S::T * S::T; ++point, x += x_stride, g += g_stride) {
+        for (int64_t c = 0; c < channels; c += ROWS, sums += ROWS * VECTORS * LANES) {
+            const float* const seen = x + c / LANES * block_stride + c % LANES;
+            for (int64_t t = 0; t < tiles; t += CHAIN_TILES) {
+                accumulate<VECTORS>(smaller(CHAIN_TILES, tiles - t), seen + t * LANES, g + t * LANES, block_stride, sums,
+                                    add || t > 0);
+            }
         }
     }
 }
 
-// The channels c0 .. and filters f0 .. of out[F][C][R][R], of sums[point][channel][width].
+// ROWS channels c0 .. and filters f0 .. of out[F][C][R][R], of sums[point][channel][width] with points `stride` apart.
 template <class S>
-void to_filters(const float* sums, int64_t width, int64_t f, int64_t c, int64_t f0, int64_t c0, float* out) {
+void to_filters(const float* sums, int64_t stride, int64_t width, int64_t f, int64_t c, int64_t f0, int64_t c0,
+                float* out) {
     constexpr int TAPS = S::R * S::R;
     const int64_t channels = smaller(ROWS, c - c0), count = channels * TAPS;
     alignas(64) float taps[ROWS * TAPS * LANES];
@@ -61,7 +67,7 @@ void to_filters(const float* sums, int64_t width, int64_t f, int64_t c, int64_t 
         for (int64_t i = 0; i < channels; ++i) {
             const float* from = sums + i * width + v;
             float* to = taps + i * TAPS * LANES;
-            transform<typename S::WeightGrad>([&](int p, int q) { return load(from + (p * S::T + q) * ROWS * width); },
+            transform<typename S::WeightGrad>([&](int p, int q) { return load(from + (p * S::T + q) * stride); },
                                               [&](int p, int q, Vec y) { store(to + (p * S::R + q) * LANES, y); });
         }
         collect({taps, count, count}, count, out + ((f0 + v) * c + c0) * TAPS, c * TAPS, smaller(LANES, f - f0 - v));
@@ -79,8 +85,8 @@ struct WeightGrad {
     float* const out;
     const int64_t threads = num_threads(), all = tiles.all_rows(), columns = tiles.columns;
     const int64_t x_blocks = x.blocks(), g_blocks = g.blocks(), all_blocks = x_blocks + g_blocks;
-    const int64_t strips = ceil_div(x.c, ROWS), items = strips * ceil_div(g.c, BLOCK);  // of the sums
-    const int64_t item_floats = POINTS * ROWS * BLOCK;
+    const int64_t strips = ceil_div(x.c, STRIP), items = strips * ceil_div(g.c, BLOCK);  // of the sums
+    const int64_t item_floats = POINTS * smaller(STRIP, ceil_div(x.c, ROWS) * ROWS) * BLOCK;
     const int64_t most_slices = smaller(smaller(SLICES, all), all * columns / 32);
     const int64_t slices = items * item_floats <= SLICE_FLOATS ? larger(1, most_slices) : 1;
 
@@ -117,12 +123,16 @@ struct WeightGrad {
         }
     }
 
+    int64_t channels_of(int64_t strip) const {  // with those that make the last product whole
+        return ceil_div(smaller(STRIP, x.c - strip * STRIP), ROWS) * ROWS;
+    }
+
     void accumulate_item(int64_t item, int64_t count, const float* from, float* to, bool add) const {
-        const int64_t c0 = item % strips * ROWS, f_block = item / strips;
+        const int64_t strip = item % strips, f_block = item / strips;
         const auto run = block_width(g.c, f_block) == BLOCK ? accumulate_points<S, 2> : accumulate_points<S, 1>;
-        const float* const x_from = from + c0 / LANES * block_stride + c0 % LANES;
+        const float* const x_from = from + strip * (STRIP / LANES) * block_stride;
         const float* const g_from = from + POINTS * x_stride + f_block * (BLOCK / LANES) * block_stride;
-        run(count * columns, x_from, g_from, block_stride, x_stride, g_stride, to, add);
+        run(count * columns, channels_of(strip), x_from, g_from, block_stride, x_stride, g_stride, to, add);
     }
 
     void run_slice(int64_t slice, int thread) const {
@@ -152,13 +162,16 @@ struct WeightGrad {
     }
 
     void finish(int64_t item) const {
-        const int64_t f_block = item / strips, width = block_width(g.c, f_block);
+        const int64_t strip = item % strips, f_block = item / strips, width = block_width(g.c, f_block);
+        const int64_t stride = channels_of(strip) * width;  // from point to point
         float* const total = sums_of(0, item);
         for (int64_t slice = 1; slice < slices; ++slice) {
             const float* from = sums_of(slice, item);
-            for (int64_t i = 0; i < POINTS * ROWS * width; ++i) total[i] += from[i];
+            for (int64_t i = 0; i < POINTS * stride; ++i) total[i] += from[i];
         }
-        to_filters<S>(total, width, g.c, x.c, f_block * BLOCK, item % strips * ROWS, out);
+        for (int64_t c = 0; c < channels_of(strip); c += ROWS) {
+            to_filters<S>(total + c * width, stride, width, g.c, x.c, f_block * BLOCK, strip * STRIP + c, out);
+        }
     }
 
     void run(float* bias_grad) const {
