@@ -64,9 +64,14 @@ def test_products_of_many_sizes(isa, sizes):
     check_products(np.random.default_rng(0), *sizes)
 
 
+@pytest.mark.parametrize("n", range(1, 10))
+def test_gradients_of_a_few_examples_through_a_wide_layer(isa, n):
+    check_products(np.random.default_rng(n), n, 1021 + n, 523 - n)
+
+
 def test_products_do_not_depend_on_the_threads(isa):
     rng = np.random.default_rng(0)
-    for n, k, f in LARGE:
+    for n, k, f in (*LARGE, (3, 1025, 515), (8, 1040, 512)):
         x, w, g = normal(rng, n, k), normal(rng, f, k), normal(rng, n, f)
         results = []
         for count in (1, 2, 3, 7):

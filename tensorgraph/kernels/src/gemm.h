@@ -26,6 +26,10 @@ void multiply(const Product& p);
 bool is_thin(const Product& p);
 void multiply_thin(const Product& p);
 
+// The same for a large matrix and few rows, or a small inner size; b's columns are dense, no bias and no activation.
+bool is_flat(const Product& p);
+void multiply_flat(const Product& p);
+
 // How many threads are worth waking for so many multiplications.
 int threads_for(int64_t m, int64_t n, int64_t k);
 

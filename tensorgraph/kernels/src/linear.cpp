@@ -14,11 +14,13 @@ void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, con
 }
 
 void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out) {
-    multiply({m, n, k, {x, k, 1}, {y, n, 1}, out});
+    const Product p{m, n, k, {x, k, 1}, {y, n, 1}, out};
+    is_flat(p) ? multiply_flat(p) : multiply(p);
 }
 
 void matmul_tn(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out) {
-    multiply({m, n, k, {x, 1, m}, {y, n, 1}, out});
+    const Product p{m, n, k, {x, 1, m}, {y, n, 1}, out};
+    is_flat(p) ? multiply_flat(p) : multiply(p);
 }
 
 void linear_weight_grad(int64_t n, int64_t f, int64_t k, const float* g, const float* x, float* out, float* bias_grad) {
