@@ -12,7 +12,7 @@ namespace TENSORGRAPH_ISA {
 namespace winograd {
 
 constexpr int ROWS = REGISTERS == 32 && LANES >= 8 ? 8 : 4;  // channels that one product computes
-constexpr int64_t STRIP = 64;                                // channels whose products follow one another, point by point
+constexpr int64_t STRIP = 128;                               // channels whose products follow one another, point by point
 constexpr int64_t CHAIN_TILES = 256;                         // tiles that are added one after the other
 constexpr int64_t OWN_FLOATS = 320 << 10;                    // points of a group of tiles that one thread computes
 constexpr int64_t SHARED_FLOATS = 512 << 10;                 // points of a group that all threads compute
