@@ -12,11 +12,6 @@ namespace TENSORGRAPH_ISA {
 
 namespace {
 
-inline void save(float* p, Vec v, int count) {
-    if (count == LANES) return store(p, v);
-    store_part(p, v, count);
-}
-
 struct Sums {
     double first, second;
 };

@@ -1,5 +1,5 @@
-// Products that hardly do more than read or write one large matrix: a few examples through a wide linear layer, on the way
-// back. Memory bounds them, so that matrix is visited once and where it is, in long pieces of its rows, which the
+// Products that hardly do more than read or write one large matrix: a few examples through a wide linear layer, on the
+// way back. Memory bounds them, so that matrix is visited once and where it is, in long pieces of its rows, which the
 // processor fetches ahead; it cannot for the tiles of other products, which take a few columns of every row.
 #include "gemm.h"
 #include "pool.h"
@@ -13,8 +13,6 @@ constexpr int FEW = 8;
 constexpr int64_t LARGE = 1 << 19;  // elements of a large matrix
 constexpr int64_t CHUNK = 512;      // rows of b that are summed from zero: bounds the rounding
 constexpr int64_t PIECE = 1024;     // columns at a time: those of FEW rows stay in the nearest cache
-
-inline void save(float* p, Vec v, int count) { count == LANES ? store(p, v) : store_part(p, v, count); }
 
 // Calls f(column, count) for the columns begin .. end-1, a vector at a time.
 template <class F>

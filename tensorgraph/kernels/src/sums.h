@@ -13,6 +13,12 @@ inline Vec load_with(const float* p, int count, Vec rest) {
     return rest;
 }
 
+// Only the first `count` lanes.
+inline void save(float* p, Vec v, int count) {
+    if (count == LANES) return store(p, v);
+    store_part(p, v, count);
+}
+
 class LongSum {
   public:
     void add(int chain, Vec v) { chains_[chain] += v; }

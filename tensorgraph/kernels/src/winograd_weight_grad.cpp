@@ -12,7 +12,7 @@ namespace TENSORGRAPH_ISA {
 namespace winograd {
 
 constexpr int ROWS = REGISTERS == 32 && LANES >= 8 ? 8 : 4;  // channels that one product computes
-constexpr int64_t STRIP = 128;                               // channels whose products follow one another, point by point
+constexpr int64_t STRIP = 128;                               // channels that are multiplied together, point by point
 constexpr int64_t CHAIN_TILES = 256;                         // tiles that are added one after the other
 constexpr int64_t OWN_FLOATS = 320 << 10;                    // points of a group of tiles that one thread computes
 constexpr int64_t SHARED_FLOATS = 512 << 10;                 // points of a group that all threads compute
@@ -49,8 +49,8 @@ void accumulate_points(int64_t tiles, int64_t channels, const float* x, const fl
         for (int64_t c = 0; c < channels; c += ROWS, sums += ROWS * VECTORS * LANES) {
             const float* const seen = x + c / LANES * block_stride + c % LANES;
             for (int64_t t = 0; t < tiles; t += CHAIN_TILES) {
-                accumulate<VECTORS>(smaller(CHAIN_TILES, tiles - t), seen + t * LANES, g + t * LANES, block_stride, sums,
-                                    add || t > 0);
+                accumulate<VECTORS>(smaller(CHAIN_TILES, tiles - t), seen + t * LANES, g + t * LANES, block_stride,
+                                    sums, add || t > 0);
             }
         }
     }
