@@ -150,14 +150,16 @@ def convolution_and_pooling(rng, _name):
         return None
     x, w, b, _, window, groups = drawn
     *pool, ceil_mode = sliding
+    slope = pick(rng, [1.0, 0.0, 0.0, 0.25])
 
     def settle(results, arguments):
         """Of two that differ by rounding either may win: what it saw is compared."""
         out, winners = results
         maps = reference.conv2d(*(np.float64(a) for a in (x, w)), arguments[2], *window, groups)
-        return out, reference.max_pool2d_take(maps, winners, *pool)
+        maxima = reference.max_pool2d_take(maps, winners, *pool)  # 0 where ReLU has left nobody
+        return out, reference.leaky_relu(maxima, slope)
 
-    return Case((x, w, maybe(rng, b), window, groups, tuple(pool), ceil_mode), settle=settle, terms=w[0].size)
+    return Case((x, w, maybe(rng, b), window, groups, tuple(pool), ceil_mode, slope), settle=settle, terms=w[0].size)
 
 
 @case("conv2d_max_pool2d_weight_grad")
@@ -178,7 +180,9 @@ def pooled_weight_gradient(rng, _name):
     winners = odd(rng, rng.integers(0, min(most, 256), g.shape).astype(np.uint8))
     between = reference.max_pool2d_grad(g, winners, (len(x), f, *maps), *pool)
     known = odd(rng, between) if rng.random() < 0.3 else None
-    arguments = g, winners, known, x, (f, c // groups, *kernel), window, groups, tuple(pool)
+    leaky = known is None and rng.random() < 0.5
+    pooled, slope = (floats(rng, *g.shape), 0.25) if leaky else (None, 1.0)
+    arguments = g, pooled, winners, known, x, (f, c // groups, *kernel), window, groups, tuple(pool), slope
     return Case(arguments, terms=between.size // f)
 
 

@@ -291,9 +291,9 @@ def test_convolution_and_pooling_in_one(isa):
         ]
     ):
         tg.set_num_threads(1 + turn % 2)
-        x = rng.standard_normal((4, 16 if turn == 3 else 2, size, size)).astype(np.float32)
-        w = rng.standard_normal((f, x.shape[1], 3, 3)).astype(np.float32)
-        b = rng.standard_normal(f).astype(np.float32)
+        # Of whole numbers all sums are exact, in whatever order.
+        c = 16 if turn == 3 else 2
+        x, w, b = (rng.integers(-9, 10, s).astype(np.float32) for s in ((4, c, size, size), (f, c, 3, 3), (f,)))
         window = ((1, 1), ((1, 1), (0, 1)), (1, 1))
         pool = (kernel, stride, ((padding, padding), (padding, padding)), (1, 1))
         for ceil_mode in (False, True):  # where a window may reach beyond the maps
@@ -308,11 +308,11 @@ def check_pooled_weight_gradient(rng, x, winners, w_shape, window, groups, pool)
     g = rng.standard_normal(winners.shape).astype(np.float32)
     settings = (w_shape, window, groups, pool)
     expected = reference.conv2d_max_pool2d_weight_grad(
-        g.astype(np.float64), winners, None, x.astype(np.float64), *settings
+        g.astype(np.float64), None, winners, None, x.astype(np.float64), *settings
     )
     between = (len(x), w_shape[0], *window_sizes(x.shape[2:], w_shape[2:], *window))
     for maps_grad in (None, kernels.max_pool2d_grad(g, winners, between, *pool)):
-        got = kernels.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, *settings)
+        got = kernels.conv2d_max_pool2d_weight_grad(g, None, winners, maps_grad, x, *settings)
         for one, other in zip(got, expected, strict=True):
             close(one, other)
 
@@ -349,8 +349,8 @@ def test_weight_gradients_of_pooled_maps_that_are_not_finite(isa):
     g = rng.standard_normal((2, 4, 4, 5)).astype(np.float32)
     winners = rng.integers(0, 4, g.shape).astype(np.uint8)
     for got, expected in zip(
-        kernels.conv2d_max_pool2d_weight_grad(g, winners, None, x, *settings),
-        reference.conv2d_max_pool2d_weight_grad(g, winners, None, x, *settings),
+        kernels.conv2d_max_pool2d_weight_grad(g, None, winners, None, x, *settings),
+        reference.conv2d_max_pool2d_weight_grad(g, None, winners, None, x, *settings),
         strict=True,
     ):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)

@@ -115,7 +115,7 @@ def test_images_side_by_side_with_more_taps_than_are_summed_in_one_go(isa):
 def test_images_side_by_side_and_pooling_in_one(isa):
     tg.set_num_threads(1)
     x, w, b, _ = sample((13, 3, 12, 11), (7, 3, 5, 5), ((1, 1), NO_PADS, (1, 1), 1))
-    window, pool = ((1, 1), ((2, 2), (1, 3)), (1, 1)), ((2, 2), (2, 2), NO_PADS, (1, 1))
+    window, pool = ((1, 1), ((2, 2), (1, 3)), (1, 1)), ((2, 3), (2, 2), NO_PADS, (1, 1))
     out, winners = kernels.conv2d_max_pool2d(x, w, b, window, 1, pool, False)
     expected = reference.max_pool2d(kernels.conv2d(x, w, b, *window, 1), *pool, False)
     np.testing.assert_array_equal(out, expected[0])

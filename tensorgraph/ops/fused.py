@@ -207,8 +207,8 @@ def conv2d_relu_max_pool2d(
     between = (len(x), len(w), *shapes.window_sizes(x.shape[2:], w.shape[2:], *window))
     ceil_mode = pool.get("ceil_mode", False)
     slide = shapes.pool_window(between, **(_POOL | pool))
-    out, winners = kernels.conv2d_max_pool2d(x, w, b, window, settings.get("groups", 1), slide, ceil_mode)
-    return kernels.leaky_relu(out, negative_slope) if negative_slope else kernels.relu(out), winners, between
+    groups = settings.get("groups", 1)
+    return *kernels.conv2d_max_pool2d(x, w, b, window, groups, slide, ceil_mode, negative_slope), between
 
 
 def _gradients(
@@ -225,16 +225,18 @@ def _gradients(
     negative_slope: float = 0.0,
     **settings: Any,
 ) -> tuple[Any, Any, Any]:
-    g = kernels.leaky_relu_grad(g, out, negative_slope) if negative_slope else kernels.relu_grad(g, out)
     maps_grad = dx = None
     if wanted[0] or not wanted[1]:
-        maps_grad = max_pool2d_grad.forward(g, winners=winners, x_shape=between, **pool)
+        maxima_grad = kernels.leaky_relu_grad(g, out, negative_slope) if negative_slope else g
+        maps_grad = max_pool2d_grad.forward(maxima_grad, winners=winners, x_shape=between, **pool)
         dx, _, db = conv2d_gradients((wanted[0], False, wanted[2] and not wanted[1]), maps_grad, x, w, **settings)
     if not wanted[1]:
         return dx, None, db
     window, groups = checked_window(x, w, b, **settings), settings.get("groups", 1)
     slide = shapes.pool_window(between, **(_POOL | pool))
-    return dx, *kernels.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, w.shape, window, groups, slide)
+    conv = window, groups, slide, negative_slope
+    pooled = out if negative_slope else None
+    return dx, *kernels.conv2d_max_pool2d_weight_grad(g, pooled, winners, maps_grad, x, w.shape, *conv)
 
 
 def _chain(

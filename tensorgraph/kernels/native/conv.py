@@ -45,14 +45,15 @@ def conv2d_max_pool2d(
     groups: int,
     pool: tuple[Sizes, Sizes, Pads, Sizes],
     ceil_mode: bool,
+    negative_slope: float = 1.0,
 ) -> tuple[Array, Array]:
     kernel, stride, padding, dilation = pool
     if x.dtype != np.float32 or kernel[0] * kernel[1] > MOST_TAPS:
-        return reference.conv2d_max_pool2d(x, w, b, window, groups, pool, ceil_mode)
+        return reference.conv2d_max_pool2d(x, w, b, window, groups, pool, ceil_mode, negative_slope)
     maps = window_sizes(x.shape[2:], w.shape[2:], *window)
     counts = window_sizes(maps, kernel, stride, padding, dilation, ceil_mode=ceil_mode)
     numbers = *maps, *_numbers(*window, groups), settings.winograd
-    return _native.conv2d_max_pool2d(x, w, b, *numbers, *counts, *pool_numbers(*pool))
+    return _native.conv2d_max_pool2d(x, w, b, *numbers, *counts, *pool_numbers(*pool), negative_slope)
 
 
 def conv2d_input_grad(
@@ -75,6 +76,7 @@ def conv2d_weight_grad(
 
 def conv2d_max_pool2d_weight_grad(
     g: Array,
+    pooled: Array | None,
     winners: Array,
     maps_grad: Array | None,
     x: Array,
@@ -82,9 +84,13 @@ def conv2d_max_pool2d_weight_grad(
     window: tuple[Sizes, Pads, Sizes],
     groups: int,
     pool: tuple[Sizes, Sizes, Pads, Sizes],
+    negative_slope: float = 1.0,
 ) -> tuple[Array, Array]:
     if g.dtype != np.float32 or winners.dtype != np.uint8:
-        return reference.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, w_shape, window, groups, pool)
+        return reference.conv2d_max_pool2d_weight_grad(
+            g, pooled, winners, maps_grad, x, w_shape, window, groups, pool, negative_slope
+        )
     maps = window_sizes(x.shape[2:], w_shape[2:], *window)
     numbers = *w_shape[1:], *maps, *_numbers(*window, groups), settings.winograd
-    return _native.conv2d_max_pool2d_weight_grad(g, winners, maps_grad, x, *numbers, *pool_numbers(*pool))
+    numbers += pool_numbers(*pool)
+    return _native.conv2d_max_pool2d_weight_grad(g, pooled, winners, maps_grad, x, *numbers, negative_slope)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tensorgraph.kernels.reference.activations import activate
+from tensorgraph.kernels.reference.activations import activate, leaky_relu, leaky_relu_grad, relu
 from tensorgraph.kernels.reference.pool import max_pool2d, max_pool2d_grad
 from tensorgraph.kernels.reference.windows import Array, add_windows, windows
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
@@ -57,12 +57,18 @@ def conv2d_max_pool2d(
     groups: int,
     pool: tuple[Sizes, Sizes, Pads, Sizes],
     ceil_mode: bool,
+    negative_slope: float = 1.0,
 ) -> tuple[Array, Array]:
     """A convolution and the max pooling of its maps, which are not kept: the maxima, and the taps that saw them.
 
+    The maxima go through a leaky ReLU: a slope of 0 is ReLU, of 1 nothing. Of what ReLU cuts off nobody is the winner.
     window: the convolution's stride, padding, dilation. pool: the pooling's kernel, stride, padding, dilation.
     """
-    return max_pool2d(conv2d(x, w, b, *window, groups), *pool, ceil_mode)
+    out, winners = max_pool2d(conv2d(x, w, b, *window, groups), *pool, ceil_mode)
+    if negative_slope:
+        return leaky_relu(out, negative_slope), winners
+    winners[out <= 0] = pool[0][0] * pool[0][1]
+    return relu(out), winners
 
 
 def conv2d_input_grad(
@@ -103,6 +109,7 @@ def conv2d_weight_grad(
 
 def conv2d_max_pool2d_weight_grad(
     g: Array,
+    pooled: Array | None,
     winners: Array,
     maps_grad: Array | None,
     x: Array,
@@ -110,12 +117,16 @@ def conv2d_max_pool2d_weight_grad(
     window: tuple[Sizes, Pads, Sizes],
     groups: int,
     pool: tuple[Sizes, Sizes, Pads, Sizes],
+    negative_slope: float = 1.0,
 ) -> tuple[Array, Array]:
     """`conv2d_weight_grad` of conv2d_max_pool2d: g and the winners (N, F, YH, YW) -> (F, C/G, KH, KW) and (F,).
 
-    maps_grad: the gradient of the maps before pooling, if it is known; it follows from g and the winners.
+    pooled: its result, None if it went through no leaky ReLU, or one with a slope of 0 or 1. maps_grad: the gradient of
+    the maps before pooling, if it is known; it follows from these.
     """
     if maps_grad is None:
+        if pooled is not None:
+            g = leaky_relu_grad(g, pooled, negative_slope)
         between = (len(x), w_shape[0], *window_sizes(x.shape[2:], w_shape[2:], *window))
         maps_grad = max_pool2d_grad(g, winners, between, *pool)
     return conv2d_weight_grad(maps_grad, x, w_shape, *window, groups)

@@ -3,7 +3,9 @@
 #include "buffers.h"
 #include "conv_direct.h"
 #include "conv_phases.h"
+#include "conv_squares.h"
 #include "conv_weight_grad.h"
+#include "window.h"
 #include "winograd.h"
 
 namespace tensorgraph {
@@ -11,6 +13,8 @@ namespace TENSORGRAPH_ISA {
 
 void max_pool2d(const Pool& pool, const float* x, float* out, uint8_t* winners);  // in maxpool.cpp
 void max_pool2d_grad(const Pool& pool, const float* g, const uint8_t* winners, float* x_grad);
+void leaky_maxima(float slope, int64_t n, int64_t taps, float* out, uint8_t* winners);
+void leaky_relu_grad(int64_t n, const float* g, const float* x, float slope, float* x_grad);  // in activation.cpp
 void linear(int64_t n, int64_t f, int64_t k, const float* x, const float* w, const float* b, float* out,
             Activation act);  // in linear.cpp
 void matmul(int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out);
@@ -71,11 +75,17 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
 }
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
-                       uint8_t* winners, bool winograd) {
-    if (!winograd || !(is_winograd(v, v.f) || phases_fit(v))) return direct_forward(v, &pool, x, w, b, out, winners, NONE);
-    const Scratch maps(v.n * v.f * v.oh * v.ow);
-    conv2d(v, x, w, b, maps.floats(), NONE, winograd);
-    max_pool2d(pool, maps.floats(), out, winners);
+                       uint8_t* winners, float slope, bool winograd) {
+    if (winograd && (is_winograd(v, v.f) || phases_fit(v))) {
+        const Scratch maps(v.n * v.f * v.oh * v.ow);
+        conv2d(v, x, w, b, maps.floats(), NONE, winograd);
+        max_pool2d(pool, maps.floats(), out, winners);
+    } else if (squares_fit(v, pool)) {
+        return forward_in_squares(v, pool, x, w, b, out, winners, slope);
+    } else {
+        direct_forward(v, &pool, x, w, b, out, winners, NONE);
+    }
+    leaky_maxima(slope, pool.planes * pool.oh * pool.ow, pool.kh * pool.kw, out, winners);
 }
 
 void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
@@ -89,19 +99,29 @@ void conv2d_weight_grad(const Conv& v, const float* g, const float* x, float* ou
     if (winograd && is_winograd(v, smaller(v.c, v.f))) return winograd_weight_grad(v, g, x, out, bias_grad);
     if (winograd && phases_fit(v)) return phases_weight_grad(v, g, x, out, bias_grad);
     if (is_linear(v)) return linear_weight_grad(v.n, v.f, v.c * v.h * v.w, g, x, out, bias_grad);
-    if (lanes_are_pixels(v) && weight_grad_by_pixels(v, g, x, out, bias_grad)) return;
+    if (lanes_are_pixels(v) && weight_grad_by_pixels(v, g, nullptr, x, out, bias_grad)) return;
     direct_weight_grad(with_long_rows(v, CHUNK), g, x, out, bias_grad);
 }
 
-void conv2d_max_pool2d_weight_grad(const Conv& v, const Pool& pool, const float* g, const uint8_t* winners,
-                                   const float* maps_grad, const float* x, float* out, float* bias_grad,
-                                   bool winograd) {
-    const bool direct = winners_are_few(v, pool) && !(winograd && (is_winograd(v, smaller(v.c, v.f)) || phases_fit(v)));
-    if (direct && weight_grad_of_winners(v, pool, g, winners, x, out, bias_grad)) return;
+void conv2d_max_pool2d_weight_grad(const Conv& v, const Pool& pool, const float* g, const float* pooled,
+                                   const uint8_t* winners, const float* maps_grad, const float* x, float* out,
+                                   float* bias_grad, float slope, bool winograd) {
+    const Pooled maps{pool, g, winners, pooled, slope};
+    const bool direct = !(winograd && (is_winograd(v, smaller(v.c, v.f)) || phases_fit(v)));
+    if (direct && winners_are_few(v, pool)) {
+        if (weight_grad_of_winners(v, maps, x, out, bias_grad)) return;
+    } else if (direct && maps_grad == nullptr && in_squares(pool) && lanes_are_pixels(v)) {
+        if (weight_grad_by_pixels(v, nullptr, &maps, x, out, bias_grad)) return;
+    }
     if (maps_grad != nullptr) return conv2d_weight_grad(v, maps_grad, x, out, bias_grad, winograd);
-    const Scratch maps(pool.planes * pool.h * pool.w);
-    max_pool2d_grad(pool, g, winners, maps.floats());
-    conv2d_weight_grad(v, maps.floats(), x, out, bias_grad, winograd);
+    const int64_t count = pool.planes * pool.oh * pool.ow;
+    const Scratch room(pool.planes * pool.h * pool.w), gradients(pooled != nullptr ? count : 1);
+    if (pooled != nullptr) {
+        leaky_relu_grad(count, g, pooled, slope, gradients.floats());
+        g = gradients.floats();
+    }
+    max_pool2d_grad(pool, g, winners, room.floats());
+    conv2d_weight_grad(v, room.floats(), x, out, bias_grad, winograd);
 }
 
 }  // namespace TENSORGRAPH_ISA

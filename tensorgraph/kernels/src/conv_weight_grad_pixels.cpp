@@ -5,8 +5,11 @@
 // Images are copied between zeros, with `pitch` floats a row, and the rows of g are laid out with the same pitch, zeros
 // between them. So p runs over rows as over one long vector, and a tap is nothing but a distance. The registers hold
 // the sums of some filters times some taps, lane by lane. The bias gradient is that of one more tap, which sees ones.
+//
+// Of maps that were pooled in squares, g is made as it is laid out, from the gradients of the winners.
 #include <utility>
 
+#include "best.h"
 #include "buffers.h"
 #include "conv_planes.h"
 #include "conv_weight_grad.h"
@@ -17,13 +20,13 @@ namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 namespace {
 
-constexpr int FILTERS = 4;                  // at most, of a block
-constexpr int TAPS = 7;                     // at most, that are summed together
-constexpr int64_t CHUNK = 1024;             // pixels that are summed in one go: short sums are exact, and stay near
-constexpr int64_t G_PITCH = CHUNK + LANES;  // from filter to filter; no power of two, for the cache's sake
-constexpr int64_t SLICES = 4;               // of the batch
-constexpr int64_t MOST_SUMS = 4096;         // vectors that stay near the processor
-constexpr int64_t TURNING = 6;              // products that are as dear as a vector of g whose lanes become filters
+constexpr int FILTERS = 4;                      // at most, of a block
+constexpr int TAPS = 7;                         // at most, that are summed together
+constexpr int64_t CHUNK = 1024;                 // pixels that are summed in one go: short sums are exact, and stay near
+constexpr int64_t G_PITCH = 2 * CHUNK + LANES;  // from filter to filter; no power of two, for the cache's sake
+constexpr int64_t SLICES = 4;                   // of the batch
+constexpr int64_t MOST_SUMS = 4096;             // vectors that stay near the processor
+constexpr int64_t TURNING = 6;                  // products that are as dear as a vector of g whose lanes become filters
 
 // The registers hold the sums, what the taps see, and a vector of g.
 constexpr int together(int filters) {
@@ -91,14 +94,30 @@ struct Cuts {
 };
 
 Cuts cuts(const Conv& v, const Planes& p) {
-    const int64_t height = smaller(v.oh, CHUNK / p.pitch);
+    const int64_t height = smaller(v.oh, larger(2, CHUNK / p.pitch / 2 * 2));  // in whole squares
     return {v.c / v.groups * v.kh * v.kw, ceil_div(v.f / v.groups, FILTERS), height,
             height < v.oh ? 1 : larger(1, CHUNK / (v.oh * p.pitch + LANES))};
 }
 
+// `rows` rows of a map's gradient, of `width` floats, `pitch` apart in `to`; y is the first one, and even.
+void put_squares(const Pooled& from, int64_t map, int64_t y, int64_t rows, int64_t width, int64_t pitch, float* to) {
+    const Pool& p = from.pool;
+    for (int64_t row = 0; row < rows; row += 2, to += 2 * pitch) {
+        if (y + row == 2 * p.oh) {  // no square has seen the last one
+            __builtin_memset(to, 0, static_cast<size_t>(width) * sizeof(float));
+            return;
+        }
+        with_lanes(p.ow, [&]<int L>() {
+            cover<L>(0, p.ow, [&, at = (map * p.oh + (y + row) / 2) * p.ow](int64_t i) {
+                store_squares<L>(from.gradients<L>(at + i), from.winners + at + i, to + 2 * i, pitch);
+            });
+        });
+    }
+}
+
 // Adds what the images first .. last-1 of a group give to sums[filter][tap][lane].
 void run_images(const Conv& v, const Planes& p, const Cuts& cut, int64_t group, int64_t first, int64_t last,
-                const float* g, const float* x, float* sums) {
+                const float* g, const Pooled* pooled, const float* x, float* sums) {
     const int64_t filters = v.f / v.groups, step = (cut.taps + 1) * LANES;
     const Scratch planes(cut.images * p.size);
     const Scratch gradients(FILTERS * G_PITCH);
@@ -121,7 +140,11 @@ void run_images(const Conv& v, const Planes& p, const Cuts& cut, int64_t group, 
                     for (int64_t i = 0; i < images; ++i) {
                         const int64_t plane = ((n + i) * v.groups + group) * filters + begin + f;
                         float* to = gradients.floats() + f * G_PITCH + i * piece.g_step;
-                        copy_rows(g + (plane * v.oh + y) * v.ow, rows, v.ow, p.pitch, to);
+                        if (pooled != nullptr) {
+                            put_squares(*pooled, plane, y, rows, v.ow, p.pitch, to);
+                        } else {
+                            copy_rows(g + (plane * v.oh + y) * v.ow, rows, v.ow, p.pitch, to);
+                        }
                         store(to + pixels, Vec{});
                     }
                 }
@@ -166,7 +189,8 @@ bool lanes_are_pixels(const Conv& v) {
     return products < ceil_div(filters, LANES) * v.oh * v.ow * (taps + TURNING);
 }
 
-bool weight_grad_by_pixels(const Conv& v, const float* g, const float* x, float* out, float* bias_grad) {
+bool weight_grad_by_pixels(const Conv& v, const float* g, const Pooled* pooled, const float* x, float* out,
+                           float* bias_grad) {
     const Planes p(v);
     const Cuts cut = cuts(v, p);
     const int64_t filters = v.f / v.groups, step = (cut.taps + 1) * LANES, size = v.f * step;  // of the sums of a slice
@@ -176,7 +200,7 @@ bool weight_grad_by_pixels(const Conv& v, const float* g, const float* x, float*
         float* to = sums.floats() + slice * size;
         __builtin_memset(to, 0, static_cast<size_t>(size) * sizeof(float));
         for (int64_t group = 0; group < v.groups; ++group) {
-            run_images(v, p, cut, group, v.n * slice / slices, v.n * (slice + 1) / slices, g, x,
+            run_images(v, p, cut, group, v.n * slice / slices, v.n * (slice + 1) / slices, g, pooled, x,
                        to + group * filters * step);
         }
     });

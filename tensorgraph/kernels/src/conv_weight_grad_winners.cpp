@@ -10,6 +10,7 @@
 #include "conv_planes.h"
 #include "conv_weight_grad.h"
 #include "pool.h"
+#include "window.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -86,13 +87,14 @@ float total(const float* x, int64_t count) {
     return sum(sums[0] + sums[1]);
 }
 
-bool all_won(const uint8_t* winners, int64_t count, int64_t taps) {
+bool all_known(const uint8_t* winners, int64_t count, int64_t taps) {
     uint8_t most = 0;
     for (int64_t i = 0; i < count; ++i) most = most > winners[i] ? most : winners[i];
-    return most < taps;
+    return most <= taps;
 }
 
-// Where outputs of the convolution that won windows see an image. Every tap of every window is an output.
+// Where outputs of the convolution that won windows see an image. Every tap of every window is an output. Where nobody won,
+// number `taps`, it is the row behind the last: the plane of ones is behind the image.
 struct Places {
     int64_t windows, taps;
     int32_t row_taps;       // taps of a row
@@ -124,32 +126,44 @@ struct Places {
             });
         });
     }
+
+    // Of the windows of a map, 0 where nobody won.
+    void gradients(const Pooled& pooled, int64_t map, float* to) const {
+        with_lanes(windows, [&]<int L>() {
+            cover<L>(0, windows, [&](int64_t i) {
+                const Integers<L> tap = load_bytes<L>(pooled.winners + map + i);
+                store_lanes<L>(to + i, tap < static_cast<int32_t>(taps) ? pooled.gradients<L>(map + i) : Floats<L>{});
+            });
+        });
+    }
 };
 
 // One slice of the batch: adds to sums[filter][line][lane] and to totals[filter]. False if it cannot.
 template <int L>
-bool run_images(const Conv& v, const Places& places, const Planes& p, int64_t first, int64_t last, const float* g,
-                const uint8_t* winners, const float* x, float* sums, float* totals) {
+bool run_images(const Conv& v, const Places& places, const Planes& p, int64_t first, int64_t last, const Pooled& pooled,
+                const float* x, float* sums, float* totals) {
     const int64_t channels = v.c / v.groups, filters = v.f / v.groups, lines = channels * v.kh;
     const int64_t turns = ceil_div(lines, LINES);
-    const Scratch planes(p.size), tables(2 * lines + 1), found(places.windows);
+    const Scratch planes(p.size), tables(2 * lines + 1), found(places.windows), gradients(places.windows);
+    float* const g = gradients.floats();
     auto* offset = reinterpret_cast<int64_t*>(tables.floats());
     auto* place = reinterpret_cast<int32_t*>(found.floats());
     for (int64_t line = 0; line < lines; ++line) offset[line] = p.offset(v, line / v.kh, line % v.kh, 0);
     clear(p, planes.floats());
     for (int64_t n = first; n < last; ++n) {
         const int64_t maps = n * v.f * places.windows;
-        if (!all_won(winners + maps, v.f * places.windows, places.taps)) return false;
+        if (!all_known(pooled.winners + maps, v.f * places.windows, places.taps)) return false;
         if (!all_finite(x + n * v.c * v.h * v.w, v.c * v.h * v.w)) return false;
         for (int64_t f = 0; f < v.f; ++f) {
             if (f % filters == 0) put_image(p, v, x, n, f / filters, planes.floats());
             const int64_t map = maps + f * places.windows;
-            places.find(winners + map, place);
-            totals[f] += total(g + map, places.windows);
+            places.find(pooled.winners + map, place);
+            places.gradients(pooled, map, g);
+            totals[f] += total(g, places.windows);
             for (int64_t turn = 0; turn < turns; ++turn) {
                 const int64_t line = lines * turn / turns, here = lines * (turn + 1) / turns - line;
                 find_lines<L>(here, std::make_integer_sequence<int, LINES>{})(
-                    g + map, place, places.windows, planes.floats(), offset + line, sums + (f * lines + line) * L);
+                    g, place, places.windows, planes.floats(), offset + line, sums + (f * lines + line) * L);
             }
         }
     }
@@ -171,11 +185,14 @@ bool winners_are_few(const Conv& v, const Pool& pool) {
     const int64_t winners = pool.oh * pool.ow * filters * (2 + lines) * (v.kw > 8 ? 6 : 3) / 5;
     const int64_t filters_in_lanes = ceil_div(filters, LANES) * pixels * (taps + 6);
     const int64_t pixels_in_lanes = filters * ceil_div(v.oh * Planes(v).pitch, LANES) * (taps + 1);
-    return lines * v.f <= MOST_LINES && winners < smaller(filters_in_lanes, pixels_in_lanes) + filters * pixels / 2;
+    const int64_t others = in_squares(pool) && lanes_are_pixels(v)
+                               ? pixels_in_lanes / 2 + filters * pixels * 2 / 5
+                               : smaller(filters_in_lanes, pixels_in_lanes) + filters * pixels / 2;
+    return lines * v.f <= MOST_LINES && winners < others;
 }
 
-bool weight_grad_of_winners(const Conv& v, const Pool& pool, const float* g, const uint8_t* winners, const float* x,
-                            float* out, float* bias_grad) {
+bool weight_grad_of_winners(const Conv& v, const Pooled& pooled, const float* x, float* out, float* bias_grad) {
+    const Pool& pool = pooled.pool;
     const Planes p(v);
     const Scratch corners(pool.oh * pool.ow);
     const Places places(v, pool, p, reinterpret_cast<int32_t*>(corners.floats()));
@@ -187,8 +204,8 @@ bool weight_grad_of_winners(const Conv& v, const Pool& pool, const float* g, con
         parallel(static_cast<int>(slices), [&](int slice) {
             float* to = sums.floats() + slice * size;
             __builtin_memset(to, 0, static_cast<size_t>(size) * sizeof(float));
-            done[slice] = run_images<L>(v, places, p, v.n * slice / slices, v.n * (slice + 1) / slices, g, winners, x,
-                                        to, to + lines * L);
+            done[slice] = run_images<L>(v, places, p, v.n * slice / slices, v.n * (slice + 1) / slices, pooled, x, to,
+                                        to + lines * L);
         });
         for (int64_t slice = 1; slice < slices; ++slice) {
             for (int64_t i = 0; i < size; ++i) sums.floats()[i] += sums.floats()[slice * size + i];

@@ -51,7 +51,7 @@ void run(const Product& p, int64_t i, int64_t j) {
 
 bool is_thin(const Product& p) {
     const bool dense = p.a.column == 1 && p.b.row == 1;
-    return dense && (p.m <= 8 || p.n <= 16) && p.k >= 2 * LANES && p.k <= 12288;
+    return dense && (p.m <= 8 || p.n <= 20) && p.k >= 2 * LANES && p.k <= 12288;
 }
 
 void multiply_thin(const Product& p) {

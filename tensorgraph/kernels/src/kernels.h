@@ -54,13 +54,13 @@ struct AdamOptions {
     KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,      \
                     bool winograd))                                                                                    \
     KERNEL(conv2d_max_pool2d, (const Conv& conv, const Pool& pool, const float* x, const float* w, const float* b,     \
-                               float* out, uint8_t* winners, bool winograd))                                           \
+                               float* out, uint8_t* winners, float slope, bool winograd))                              \
     KERNEL(conv2d_input_grad, (const Conv& conv, const float* g, const float* w, float* out, bool winograd))           \
     KERNEL(conv2d_weight_grad, (const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,        \
                                 bool winograd))                                                                        \
-    KERNEL(conv2d_max_pool2d_weight_grad, (const Conv& conv, const Pool& pool, const float* g, const uint8_t* winners,  \
-                                           const float* maps_grad, const float* x, float* out, float* bias_grad,       \
-                                           bool winograd))                                                             \
+    KERNEL(conv2d_max_pool2d_weight_grad, (const Conv& conv, const Pool& pool, const float* g, const float* pooled,    \
+                                           const uint8_t* winners, const float* maps_grad, const float* x, float* out, \
+                                           float* bias_grad, float slope, bool winograd))                              \
     KERNEL(conv2d_winograd, (const Conv& conv, int64_t tile, const float* x, const float* w, const float* b,           \
                              float* out, Activation act))                                                              \
     KERNEL(conv2d_winograd_input_grad, (const Conv& conv, int64_t tile, const float* g, const float* w, float* out))   \

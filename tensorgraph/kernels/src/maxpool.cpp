@@ -1,6 +1,7 @@
 // Maximum pooling. The winner of a window is the number of the tap that saw the maximum first, kh*kw if there is none.
 #include <cmath>
 
+#include "best.h"
 #include "pool.h"
 #include "window.h"
 
@@ -8,19 +9,6 @@ namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
 
 namespace {
-
-// The first maximum so far: a later value must be larger. NaN is larger than any number, the first one stays.
-template <int L>
-struct Best {
-    Floats<L> value;
-    Integers<L> tap;
-
-    void meet(Floats<L> x, int32_t number) {
-        const Integers<L> better = ~(x <= value) & (value == value);
-        value = better ? x : value;
-        tap = better ? Integers<L>{} + number : tap;
-    }
-};
 
 // L neighbouring windows, the first of which begins at `x`; they have the taps `rows` and `columns` inside the image.
 template <int L, int S>
@@ -86,6 +74,28 @@ void max_pool2d(const Pool& p, const float* x, float* out, uint8_t* winners) {
     });
 }
 
+namespace {
+
+template <int L>
+inline void leak(float slope, int64_t taps, float* out, uint8_t* winners) {
+    Best<L> best{load_lanes<L>(out), load_bytes<L>(winners)};
+    best.leak(slope, static_cast<int32_t>(taps));
+    store_lanes<L>(out, best.value);
+    store_bytes<L>(winners, best.tap);
+}
+
+}  // namespace
+
+// In place.
+void leaky_maxima(float slope, int64_t n, int64_t taps, float* out, uint8_t* winners) {
+    if (slope == 1.0f) return;
+    parallel_ranges(n, grain_of_rows(1), [=](int64_t begin, int64_t end) {
+        int64_t i = begin;
+        for (; i + LANES <= end; i += LANES) leak<LANES>(slope, taps, out + i, winners + i);
+        for (; i < end; ++i) leak<1>(slope, taps, out + i, winners + i);
+    });
+}
+
 // --- the gradient, and its adjoint ---------------------------------------------------------------------------------------
 
 namespace {
@@ -97,15 +107,7 @@ void squares_grad(const Pool& p, const float* g, const uint8_t* winners, float* 
             for_rows(p, begin, end, [&](int64_t row, int64_t plane, int64_t y) {
                 float* upper = x_grad + (plane * p.h + 2 * y) * p.w;
                 cover<L>(0, p.ow, [=, w = p.w, from = row * p.ow](int64_t i) {
-                    const Floats<L> value = load_lanes<L>(g + from + i), zero{};
-                    const Integers<L> tap = load_bytes<L>(winners + from + i);
-                    const Floats<L> a = tap == 0 ? value : zero, b = tap == 1 ? value : zero;
-                    const Floats<L> c = tap == 2 ? value : zero, d = tap == 3 ? value : zero;
-                    float *first = upper + 2 * i, *second = first + w;
-                    store_lanes<L>(first, zip_first<L>(a, b));
-                    store_lanes<L>(first + L, zip_second<L>(a, b));
-                    store_lanes<L>(second, zip_first<L>(c, d));
-                    store_lanes<L>(second + L, zip_second<L>(c, d));
+                    store_squares<L>(load_lanes<L>(g + from + i), winners + from + i, upper + 2 * i, w);
                 });
                 clear_behind_squares(p, upper, y);
             });

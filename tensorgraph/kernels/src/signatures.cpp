@@ -15,12 +15,12 @@ extern const Signature signatures[KERNEL_COUNT] = {
     {"conv2d_max_pool2d",
      {{"x", 'f', "NCHW"}, {"w", 'f', "FKRS"}, {"b", 'f', "F", true}},
      {"P", "Q", CONV_SETTINGS, "winograd", "Y", "X", POOL_SETTINGS},
-     {},
+     {"negative_slope"},
      {{"out", 'f', "NFYX"}, {"winners", 'b', "NFYX"}},
      [](const Call& c) { return check_conv_pool(c, 2, 12); },
      [](const Kernels& k, Call& c) {
          k.conv2d_max_pool2d(conv_of(c, 2), pool_of_maps(c, 12), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(),
-                             c.out[0].floats(), c.out[1].bytes(), c.integer[9] != 0);
+                             c.out[0].floats(), c.out[1].bytes(), static_cast<float>(c.real[0]), c.integer[9] != 0);
      }},
     {"conv2d_input_grad",
      {{"g", 'f', "NFPQ"}, {"w", 'f', "FKRS"}},
@@ -42,15 +42,16 @@ extern const Signature signatures[KERNEL_COUNT] = {
                               c.integer[10] != 0);
      }},
     {"conv2d_max_pool2d_weight_grad",
-     {{"g", 'f', "NFYX"}, {"winners", 'b', "NFYX"}, {"maps_grad", 'f', "NFPQ", true}, {"x", 'f', "NCHW"}},
+     {{"g", 'f', "NFYX"}, {"pooled", 'f', "NFYX", true}, {"winners", 'b', "NFYX"}, {"maps_grad", 'f', "NFPQ", true},
+      {"x", 'f', "NCHW"}},
      {"K", "R", "S", "P", "Q", CONV_SETTINGS, "winograd", POOL_SETTINGS},
-     {},
+     {"negative_slope"},
      {{"out", 'f', "FKRS"}, {"bias_grad", 'f', "F"}},
      [](const Call& c) { return check_conv_pool(c, 5, 13); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_max_pool2d_weight_grad(conv_of(c, 5), pool_of_maps(c, 13), c.in[0].floats(), c.in[1].bytes(),
-                                         c.in[2].floats(), c.in[3].floats(), c.out[0].floats(), c.out[1].floats(),
-                                         c.integer[12] != 0);
+         k.conv2d_max_pool2d_weight_grad(conv_of(c, 5), pool_of_maps(c, 13), c.in[0].floats(), c.in[1].floats(),
+                                         c.in[2].bytes(), c.in[3].floats(), c.in[4].floats(), c.out[0].floats(),
+                                         c.out[1].floats(), static_cast<float>(c.real[0]), c.integer[12] != 0);
      }},
     {"conv2d_winograd",
      {{"x", 'f', "NCHW"}, {"w", 'f', "FKRS"}, {"b", 'f', "F", true}},
