@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorgraph as tg
-from nn.cli import arguments
+from nn.cli import arguments, train
 from nn.cli.failure import Failure, WrongArgument
-from nn.cli.train import checkpoint_of, train
 from nn.cli.use import evaluate, predict
 from nn.serialization import FileFormatError, load
 from nn.training.callbacks import check_writable
@@ -59,10 +58,10 @@ def _train(given: dict[str, Any], parser: arguments.Parser) -> int:
     out = given.get("out", f"{settings['model']}.safetensors")
     try:
         check_writable(out)  # before the work, not after it
-        check_writable(checkpoint_of(out))
+        check_writable(train.checkpoint_of(out))
     except OSError as error:
         raise WrongArgument("--out", str(error)) from None
-    return train(settings, out, resume, given.get("log"), given.get("pictures"), given.get("quiet", False))
+    return train.run(settings, out, resume, given.get("log"), given.get("pictures"), given.get("quiet", False))
 
 
 def _trained(given: dict[str, Any], parser: arguments.Parser) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -14,6 +14,7 @@ from training_samples import same
 
 import nn
 from nn.__main__ import main
+from nn.cli.failure import Failure
 
 COMMAND = [sys.executable, "-m", "nn"]
 EPOCH = (
@@ -204,6 +205,24 @@ def test_a_folder_of_pictures(tmp_path, monkeypatch, capsys, seeded):
     assert cat.startswith("animals/cat/4.png: cat (")
 
 
+def test_a_folder_with_train_and_test(tmp_path):
+    from nn.cli import datasets, networks
+
+    pictures(tmp_path / "train", count=3)
+    pictures(tmp_path / "val", count=1)
+    found = datasets.known(str(tmp_path), networks.wanted("lenet5"), 64)
+    assert (found.shape, found.classes) == ((1, 28, 28), ("cat", "dog"))
+    train, test = found.read()
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert test.labels.tolist() == [0, 1]
+    assert test.images.shape == (2, 1, 28, 28)
+    assert test.images[1].mean() > test.images[0].mean() + 100  # dogs are bright
+    (tmp_path / "val" / "dog" / "0.png").unlink()
+    (tmp_path / "val" / "dog").rmdir()
+    with pytest.raises(Failure, match="there is no folder dog, as there is in train"):
+        found.read()
+
+
 def test_grey_images_for_a_network_of_colour_ones(tmp_path, monkeypatch, capsys, seeded):
     from nn.cli import datasets, networks
 
@@ -256,6 +275,18 @@ def test_predict_reads_digits_from_files(trained, tmp_path, capsys):
     assert main(["predict", *files, "--weights", weights]) == 0
     for file, digit, line in zip(files, y[right], capsys.readouterr().out.splitlines(), strict=True):
         assert re.fullmatch(rf"{re.escape(file)}: {digit} \(\d+\.\d%\), \d \(\d+\.\d%\), \d \(\d+\.\d%\)", line)
+
+
+def test_to_predict_no_data_set_is_needed(trained, tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    _, folder = trained
+    monkeypatch.setenv("TENSORGRAPH_DATA", str(tmp_path))  # where there is none
+    image.new("L", (28, 28), 5).save(tmp_path / "x.png")
+    weights = ["--weights", str(folder / "numpy_cnn.safetensors")]
+    assert main(["predict", str(tmp_path / "x.png"), *weights, "--data", "fashion-mnist"]) == 0
+    assert re.search(
+        r"x.png: (T-shirt|Trouser|Pullover|Dress|Coat|Sandal|Shirt|Sneaker|Bag|Ankle)", capsys.readouterr().out
+    )
 
 
 def test_predict_finds_a_digit_on_paper(trained, tmp_path, capsys):

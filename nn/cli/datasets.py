@@ -11,78 +11,76 @@ import numpy as np
 from nn import data
 from nn.cli.failure import WrongArgument
 from nn.cli.networks import LEAST, Input, takers
+from nn.data import cifar
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Transform = Callable[..., Array]
 
 
-class Pictures(NamedTuple):
-    """Images to learn from and others to be tested on, in [0, 1]: what a DataLoader takes."""
+Shape = tuple[int, int, int]  # (C, H, W)
 
-    train: Any
-    test: Any
+
+class Pictures(NamedTuple):
+    """What is known of the images of a data set before they are read, and how they are read.
+
+    `read` gives those to train with and those to test with, each what a DataLoader takes, in [0, 1]. `ink` says that
+    they are bright ink on a dark ground.
+    """
+
+    shape: Shape
     classes: tuple[str, ...]
     augment: list[Transform]
     normalize: list[Transform]
+    read: Callable[[], tuple[Any, Any]]
+    ink: bool = False
+
+
+def _like_mnist(kind: type[data.MNIST], *augment: Transform) -> Pictures:
+    return Pictures((1, 28, 28), kind._classes, [data.random_crop(1), *augment], [], _fetched(kind), ink=True)
 
 
 def _mnist_mini() -> Pictures:
-    train, test = data.mnist_mini()
-    return Pictures(train, test, tuple("0123456789"), [data.random_crop(1)], [])
-
-
-def _like_mnist(kind: Any, *augment: Transform) -> Pictures:
-    train, test = _fetched(kind)
-    return Pictures(train, test, train.classes, list(augment), [])
+    return _like_mnist(data.MNIST)._replace(read=data.mnist_mini)
 
 
 def _cifar10() -> Pictures:
-    train, test = _fetched(data.CIFAR10)
     mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of its training images
-    return Pictures(train, test, train.classes, _photographs(32), [data.normalize(mean, std)])
+    normalize = [data.normalize(mean, std)]
+    return Pictures((3, 32, 32), cifar._CLASSES, _photographs(32), normalize, _fetched(data.CIFAR10))
 
 
-def _fetched(kind: Any) -> tuple[Any, Any]:
-    return kind(train=True, download=True), kind(train=False, download=True)
+def _fetched(kind: Any) -> Callable[[], tuple[Any, Any]]:
+    return lambda: (kind(train=True, download=True), kind(train=False, download=True))
 
 
 def _photographs(size: int) -> list[Transform]:
     return [data.random_crop(max(1, size // 8)), data.random_flip()]
 
 
-Shape = tuple[int, int, int]  # (C, H, W)
-_SETS: dict[str, tuple[Shape, Callable[[], Pictures]]] = {
-    "mnist-mini": ((1, 28, 28), _mnist_mini),
-    "mnist": ((1, 28, 28), lambda: _like_mnist(data.MNIST, data.random_crop(1))),
-    "fashion-mnist": ((1, 28, 28), lambda: _like_mnist(data.FashionMNIST, data.random_crop(1), data.random_flip())),
-    "cifar10": ((3, 32, 32), _cifar10),
+_SETS: dict[str, Callable[[], Pictures]] = {
+    "mnist-mini": _mnist_mini,
+    "mnist": lambda: _like_mnist(data.MNIST),
+    "fashion-mnist": lambda: _like_mnist(data.FashionMNIST, data.random_flip()),
+    "cifar10": _cifar10,
 }
 NAMES = tuple(_SETS)
 
 
-def shape_of(name: str, wanted: Input, image_size: int) -> Shape:
-    """Of the images of a data set. Those from a folder are as the network wants them, image_size if it takes any."""
+def known(name: str, wanted: Input, image_size: int) -> Pictures:
+    """The data set of that name, or of that folder.
+
+    Images from a folder are brought to what the network wants, and to image_size if it takes any.
+    """
     if name in _SETS:
-        return _SETS[name][0]
+        return _SETS[name]()
     if not os.path.isdir(name):
         raise WrongArgument("--data", f"{name!r} is no folder, and none of {', '.join(NAMES)}")
-    size = wanted.size or image_size
-    return wanted.channels, size, size
+    from nn.cli.pictures import class_names, read_folder
 
-
-def load(name: str, shape: Shape) -> Pictures:
-    """The data set of that name, or of that folder."""
-    if name in _SETS:
-        return _SETS[name][1]()
-    from nn.cli.pictures import read_folder
-
-    train, test = read_folder(name, *shape[:2])
-    return Pictures(train, test, train.classes, _photographs(shape[1]), [data.normalize(0.5, 0.25)])
-
-
-def is_ink(name: str) -> bool:
-    """Whether the images of a data set are bright ink on a dark ground."""
-    return "mnist" in name and name in _SETS
+    channels, size = wanted.channels, wanted.size or image_size
+    classes, normalize = class_names(name), [data.normalize(0.5, 0.25)]
+    read = lambda: read_folder(name, classes, channels, size)  # noqa: E731
+    return Pictures((channels, size, size), classes, _photographs(size), normalize, read)
 
 
 def fitted(name: str, shape: Shape, wanted: Input) -> tuple[list[Transform], list[str]]:

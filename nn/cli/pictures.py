@@ -76,35 +76,38 @@ def _opened(path: str, channels: int) -> Any:
         raise Failure(f"{path}: no picture that can be read: {error}") from None
 
 
-def read_folder(folder: str, channels: int, size: int) -> tuple[ImageSet, ImageSet]:
-    """The pictures of a folder to train with and to test with, in their classes.
-
-    The folder has a folder of pictures for each class, of which every fifth one is for testing; or it has the folders
-    train and test (or val) with such.
-    """
-    inner = [os.path.join(folder, "train")]
-    inner += [path for name in ("test", "val") if os.path.isdir(path := os.path.join(folder, name))][:1]
-    if all(map(os.path.isdir, inner)) and len(inner) == 2:
-        classes = _folders(inner[0])
-        parts = [_files(root, classes) for root in inner]
-    else:
-        classes = _folders(folder)
-        files = _files(folder, classes)
-        parts = [[file for i, file in enumerate(files, 1) if i % _EVERY], files[_EVERY - 1 :: _EVERY]]
+def class_names(folder: str) -> tuple[str, ...]:
+    """The classes of the pictures in a folder, of which each has a folder, there or in train and test (or val)."""
+    root = _halves(folder)[0] if _halves(folder) else folder
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     if len(classes) < 2:
         raise Failure(f"{folder}: expected a folder of pictures for each class, found {', '.join(classes) or 'none'}")
+    return tuple(classes)
+
+
+def read_folder(folder: str, classes: tuple[str, ...], channels: int, size: int) -> tuple[ImageSet, ImageSet]:
+    """The pictures of a folder to train with and to test with; if it has no train and test, every fifth is to test."""
+    halves = _halves(folder)
+    if halves:
+        parts = [_files(root, classes) for root in halves]
+    else:
+        files = _files(folder, classes)
+        parts = [[file for i, file in enumerate(files, 1) if i % _EVERY], files[_EVERY - 1 :: _EVERY]]
     for name, part in zip(("train with", "test with"), parts, strict=True):
         if not part:
             raise Failure(f"{folder}: there are no pictures to {name}, such as {classes[0]}/1.png")
-    train, test = (ImageSet(*_read(part, channels, size), tuple(classes)) for part in parts)
+    train, test = (ImageSet(*_read(part, channels, size), classes) for part in parts)
     return train, test
 
 
-def _folders(root: str) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+def _halves(folder: str) -> list[str]:
+    """The folders train and test (or val) in it, if it has both."""
+    train, *tests = (os.path.join(folder, name) for name in ("train", "test", "val"))
+    found = [train, *filter(os.path.isdir, tests)][:2]
+    return found if os.path.isdir(train) and len(found) == 2 else []
 
 
-def _files(root: str, classes: list[str]) -> list[tuple[str, int]]:
+def _files(root: str, classes: tuple[str, ...]) -> list[tuple[str, int]]:
     """The pictures with the numbers of their classes."""
     found = []
     for label, name in enumerate(classes):

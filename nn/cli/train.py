@@ -16,7 +16,7 @@ from nn.training import Callback, Checkpoint, CSVLog, JSONLinesLog, TensorBoard,
 from nn.training.progress import say
 
 
-def train(
+def run(
     settings: dict[str, Any], out: str, resume: str | None, log: str | None, drawings: str | None, quiet: bool
 ) -> int:
     """Train a network as the settings say and save its weights; returns the exit status.
@@ -29,18 +29,18 @@ def train(
     if drawings is not None:
         check_folder(drawings)
     wanted = networks.wanted(settings["model"])
-    shape = datasets.shape_of(settings["data"], wanted, settings["image_size"])
-    fit, said = datasets.fitted(settings["data"], shape, wanted)
-    pictures = datasets.load(settings["data"], shape)
+    pictures = datasets.known(settings["data"], wanted, settings["image_size"])
+    fit, said = datasets.fitted(settings["data"], pictures.shape, wanted)
     model = networks.network(settings["model"], len(pictures.classes), settings["seed"])
+    train, test = pictures.read()
     loader = DataLoader(
-        pictures.train,
+        train,
         settings["batch_size"],
         shuffle=True,
         rng=settings["seed"],
         transform=[*(pictures.augment if settings["augment"] else []), *pictures.normalize, *fit],
     )
-    tests = DataLoader(pictures.test, 100, transform=[*pictures.normalize, *fit])
+    tests = DataLoader(test, 100, transform=[*pictures.normalize, *fit])
     optimizer = recipe.optimizer(settings["optimizer"], model, settings["lr"], settings["weight_decay"])
     schedule, every = recipe.schedule(settings["schedule"], optimizer, settings["epochs"], len(loader))
     saver = Checkpoint(checkpoint_of(out))
@@ -56,7 +56,7 @@ def train(
     )
     trainer.notes = {name: value for name, value in settings.items() if value is not None}
     parameters = sum(p.size for p in model.parameters())
-    images = f"{datasets.size_of(pictures.train):,} images, tested on {datasets.size_of(pictures.test):,}"
+    images = f"{datasets.size_of(train):,} images, tested on {datasets.size_of(test):,}"
     tell(f"Training {settings['model']} ({parameters:,} parameters) on {settings['data']}: {images}\n")
     for words in said:
         tell(f"{words}\n")
@@ -65,7 +65,7 @@ def train(
     except KeyboardInterrupt as stop:
         return _stopped(stop, saver)
     save(out, model.state_dict())
-    tell(f"{history['val_accuracy'][-1]:.1%} of the {datasets.size_of(pictures.test):,} test images are recognized\n")
+    tell(f"{history['val_accuracy'][-1]:.1%} of the {datasets.size_of(test):,} test images are recognized\n")
     tell(f"weights saved to {os.path.abspath(out)}\n")
     for path in [] if drawings is None else draw_history(drawings, history):
         tell(f"drawn: {path}\n")

@@ -24,17 +24,18 @@ def evaluate(settings: dict[str, Any], weights: dict[str, Any], drawings: str | 
     if drawings is not None:
         check_folder(drawings)
     model, pictures, fit = _ready(settings, weights)
-    tests = DataLoader(pictures.test, 100, transform=[*pictures.normalize, *fit])
+    _, test = pictures.read()
+    tests = DataLoader(test, 100, transform=[*pictures.normalize, *fit])
     metrics = [Accuracy(), ConfusionMatrix(len(pictures.classes))]
     trainer = Trainer(model, SGD(model.parameters(), lr=1.0), networks.loss, metrics=metrics)
     found = trainer.evaluate(tests)
-    images = datasets.size_of(pictures.test)
+    images = datasets.size_of(test)
     say(f"{found['accuracy']:.1%} of the {images:,} test images are recognized, the loss is {found['loss']:.4f}\n")
     for line in _mistakes(found["confusion_matrix"], pictures.classes):
         say(line + "\n")
     if drawings is not None:
         logits = trainer.predict(tests)
-        for path in draw_answers(drawings, found["confusion_matrix"], pictures.test, logits, pictures.classes):
+        for path in draw_answers(drawings, found["confusion_matrix"], test, logits, pictures.classes):
             say(f"drawn: {path}\n")
     return 0
 
@@ -56,11 +57,10 @@ def predict(settings: dict[str, Any], weights: dict[str, Any], images: list[str]
     from nn.cli.pictures import read_ink, read_picture
 
     model, pictures, fit = _ready(settings, weights)
-    channels, size, _ = datasets.shape_of(settings["data"], networks.wanted(settings["model"]), settings["image_size"])
-    ink = datasets.is_ink(settings["data"])
+    channels, size, _ = pictures.shape
     model.eval()
     for path in images:
-        image, done = read_ink(path, size) if ink else (read_picture(path, channels, size), [])
+        image, done = read_ink(path, size) if pictures.ink else (read_picture(path, channels, size), [])
         x: Any = np.divide(image[None], np.float32(255), dtype=np.float32)
         for transform in (*pictures.normalize, *fit):
             x = transform(x)
@@ -75,9 +75,8 @@ def predict(settings: dict[str, Any], weights: dict[str, Any], images: list[str]
 def _ready(settings: dict[str, Any], weights: dict[str, Any]) -> tuple[Module, datasets.Pictures, list[Any]]:
     """The network with its weights, the data, and what makes their images those of the network."""
     wanted = networks.wanted(settings["model"])
-    shape = datasets.shape_of(settings["data"], wanted, settings["image_size"])
-    fit, _ = datasets.fitted(settings["data"], shape, wanted)
-    pictures = datasets.load(settings["data"], shape)
+    pictures = datasets.known(settings["data"], wanted, settings["image_size"])
+    fit, _ = datasets.fitted(settings["data"], pictures.shape, wanted)
     model = networks.network(settings["model"], len(pictures.classes), 0)
     try:
         model.load_state_dict(weights)
