@@ -146,3 +146,33 @@ def test_a_wrong_rule_cannot_hide(name):
     with pytest.raises(GradientError) as caught:
         check_grads(hiding, x)
     assert (caught.value.verdict, caught.value.op) == ("wrong", "hiding")
+
+
+@pytest.mark.parametrize("place", [3, 90])
+def test_a_wrong_element_of_many_does_not_hide_beside_kinks(place):
+    """In a large argument the elements are judged together, and a kink in one would be the verdict of all."""
+
+    @tg.extend.elementwise(gate="max", name="rectified")
+    def rectified(x, /):
+        return np.maximum(x, 0)
+
+    rectified.vjp(x=lambda g, out, x: g * (x > 0) * np.where(np.arange(200) == place, 1.001, 1.0))
+    x = np.linspace(0.5, 2.0, 200)
+    x[[20, 130]] = 0.0
+    with pytest.raises(GradientError) as caught:
+        check_grads(rectified, x)
+    assert (caught.value.verdict, caught.value.index, caught.value.op) == ("wrong", (place,), "rectified")
+
+
+def test_a_small_gradient_that_is_wrong_does_not_hide_beside_large_ones(monkeypatch):
+    """Where nothing is added up, each element of a gradient in single precision is known to its own digits."""
+    x = tg.tensor(np.linspace(0.5, 0.6, 8, dtype=np.float32), requires_grad=True)
+    factors = np.where(np.arange(8) == 2, 1.001, 1.0).astype(np.float32)
+    right = tg.exp.rules[0]
+    spoiled = lambda g, out, x: right(g, out, x) * (factors if out.dtype == np.float32 else 1.0)  # noqa: E731
+    monkeypatch.setattr(tg.exp, "rules", (spoiled,))
+    out = (tg.exp(x) * np.array([1, 1, 1e-2, 1, 1, 1, 1, 1], np.float32)).sum()
+    with pytest.raises(GradientError) as caught:
+        tg.graph(out).check()
+    assert (caught.value.verdict, caught.value.op) == ("wrong", "exp")
+    assert "x, element [2]: gradient" in str(caught.value)

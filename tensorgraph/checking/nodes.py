@@ -13,8 +13,11 @@ from tensorgraph.checking.verdict import Effort, Finding, judge
 if TYPE_CHECKING:
     from tensorgraph._snapshot import GraphNode
 
-LESS = Effort(small=16, samples=4, directions=2)  # there are many gates, and the next graph comes with other values
+LESS = Effort(
+    small=16, samples=4, directions=2, parts=16
+)  # there are many gates, and the next graph comes with other values
 SINGLE = 2e-4  # of the largest gradient: what sums of float32 may be off
+WITHOUT_SUMS = 0.02  # of that, where nothing is added up; and as much of the element itself as of the largest else
 UNBLAMED = ("right", "precision", "kink")  # no rule can be blamed for the latter two
 
 
@@ -60,17 +63,22 @@ def _sum_of(arrived: list[Any], grad: Any) -> Finding:
     return _compared(grad, expected, 0, np.sum(np.abs(arrived), axis=0, dtype=np.float64))
 
 
-def _compared(got: Any, expected: Any, argument: int, sizes: Any) -> Finding:
+def _compared(got: Any, expected: Any, argument: int, sizes: Any, *, summed: bool = True) -> Finding:
     """A gradient in the precision of the program and the same in double precision; `sizes` of what was added up."""
     precision = SINGLE if got.dtype == np.float32 else 1e-2 if got.dtype == np.float16 else 1e-9
     finite = np.isfinite(expected)
     with np.errstate(invalid="ignore"):
         apart = np.where(finite, np.abs(got - expected), 0.0)
-    error = float(precision * np.abs(sizes[finite]).max(initial=0.0) + np.finfo(got.dtype).tiny)
+    error = np.full(got.shape, precision * np.abs(sizes[finite]).max(initial=0.0) + np.finfo(got.dtype).tiny)
+    if not summed:  # each element for itself
+        error = WITHOUT_SUMS * error + precision * np.where(finite, np.abs(expected), 0.0)
     if (apart <= error).all():
         return Finding("right", argument)
-    worst = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), got.shape)
-    return Finding("wrong", argument, tuple(map(int, worst)), float(got[worst]), float(expected[worst]), error)
+    excess = np.where(np.isnan(apart), np.inf, apart - error)
+    worst = np.unravel_index(int(excess.argmax()), got.shape)
+    return Finding(
+        "wrong", argument, tuple(map(int, worst)), float(got[worst]), float(expected[worst]), float(error[worst])
+    )
 
 
 def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> NodeFinding:
@@ -112,7 +120,8 @@ class _Call:
             got = node.downstream[node.arguments.index(name)]
             if got is None or not got.size:
                 continue
-            found = _compared(got, d, number, d)
+            summed = not (node.primitive.elementwise and got.shape == node.grad.shape)
+            found = _compared(got, d, number, d, summed=summed)
             if found.verdict != "right":
                 return found
         return otherwise

@@ -7,7 +7,7 @@ along any of them, and halving the direction again and again finds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ class Effort(NamedTuple):
     small: int = 64  # arguments of so many elements are compared one by one
     samples: int = 16  # elements of a larger one
     directions: int = 3  # random directions of a larger one
+    parts: int = 64  # parts of such a direction, where kinks are in it
 
 
 class Finding(NamedTuple):
@@ -105,11 +106,11 @@ class _Argument:
         for _ in range(effort.directions):
             # Of different lengths, or errors of one size, as of a pixel in the wrong window, would often cancel.
             lengths = rng.choice([-1.0, 1.0], n) * rng.integers(64, 193, n) / 128
-            found = self._direction(lengths)
-            if found.verdict == "wrong":
-                yield self._culprit(lengths)
-                return
-            yield found
+            for found, part in self._parts(lengths, effort.parts):
+                if found.verdict == "wrong":
+                    yield self._culprit(part)
+                    return
+                yield found
         largest = np.argpartition(-np.abs(self._gradient).ravel(), effort.samples // 2)[: effort.samples // 2]
         others = rng.choice(n, effort.samples - len(largest), replace=False)
         yield from map(self._element, {*largest.tolist(), *others.tolist()})
@@ -123,9 +124,20 @@ class _Argument:
     def _direction(self, lengths: Array) -> Finding:
         return self._compare(lengths.reshape(self._x.shape), None)
 
+    def _parts(self, lengths: Array, most: int) -> Iterator[tuple[Finding, Array]]:
+        """The findings along a direction: where a kink hides what else is in it, along smaller and smaller parts."""
+        waiting = [np.flatnonzero(lengths)]
+        for places in waiting:  # grows while it runs, the larger parts first
+            part = np.zeros_like(lengths)
+            part[places] = lengths[places]
+            found = self._direction(part)
+            yield found, part
+            if found.verdict == "kink" and len(places) > 1 and len(waiting) < most:
+                waiting += np.array_split(places, 2)
+
     def _culprit(self, lengths: Array) -> Finding:
         """The element that is wrong: the half of the direction in which slope and gradient are further apart has it."""
-        places = np.arange(lengths.size)
+        places = np.flatnonzero(lengths)
         found = Finding("right")
         while len(places) > 1:
             halves = np.array_split(places, 2)
