@@ -71,6 +71,18 @@ FLAT = [
         lambda x: np.round(x.detach().data) * x,
         np.array([0.4, -1.25]),
     ),
+    case(
+        "`floor(1000 x) / 1000`",
+        "a staircase that looks like a slope",
+        lambda x: 0.0 * x + np.floor(1e3 * x.detach().data) / 1e3,
+        np.array([0.1234, -1.2716, 2.0005]),
+    ),
+    case(
+        "`x[x > 0]^2`",
+        "a result whose shape depends on the values",
+        lambda x: x[x.detach().data > 0] ** 2,
+        np.array([0.1, -0.2, 2.0]),
+    ),
     case("`round(x) * x` at 0.5", "a jump", lambda x: np.round(x.detach().data) * x, X, verdict="kink"),
     case(
         "`0 x + floor(x)` at 1",

@@ -1,6 +1,6 @@
 """Mutation testing of the core: mutmut changes it in small ways, and a test must fail for each.
 
-python tests/core_mutants.py [--seconds 170] [--file _tape]    try mutants for so long; go on where the last call stopped
+python tests/core_mutants.py [--seconds 170] [--file _tape]    try mutants; go on where the last call stopped
 python tests/core_mutants.py --report           how many were killed, and the survivors with what was changed
 
 mutmut starts pytest for each mutant. Here the tests are collected once, and a forked process runs for each mutant those
@@ -20,10 +20,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.mutation.trampoline import set_mutant_under_test
-from mutmut.state import state
-from mutmut.utils.format_utils import mangled_name_from_mutant_name as function_of
+
+# mutmut is imported where it is used: pytest imports this file, too, in its search for examples
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "mutants" / "results.jsonl"
@@ -32,7 +30,7 @@ SUBJECTS = {  # the tests that are about each file
     "_broadcast": "backward op_errors empty",
     "_primitive": "errors op_errors promotion protocols recording empty backward",
     "_tape": "tape recording backward value_safety",
-    "autodiff": "autodiff nesting",
+    "autodiff": "autodiff nesting backward recording",
 }
 LEFT_OUT = (  # what is slow, and what is about the user's line: mutmut's own calls would be taken for it
     "a_million_operations",
@@ -47,6 +45,7 @@ LIMIT = 30  # seconds a mutant: one that loops for ever is killed
 def generate() -> None:
     """Copy the packages to `mutants`, with every mutant of the core in it."""
     from mutmut import __main__ as mutmut
+    from mutmut.mutation.trampoline import set_mutant_under_test
     from mutmut.utils.file_utils import copy_also_copy_files
 
     set_mutant_under_test("mutant_generation")
@@ -82,6 +81,8 @@ class Trial:
         items[:] = [item for item in items if not any(name in item.name for name in LEFT_OUT)]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        from mutmut.utils.format_utils import mangled_name_from_mutant_name as function_of
+
         reached = self._reached(session)
         done = results()
         with RESULTS.open("a") as file:
@@ -97,6 +98,9 @@ class Trial:
 
     def _reached(self, session: pytest.Session) -> dict[str, list[pytest.Item]]:
         """The tests that call each function, the fastest first."""
+        from mutmut.mutation.trampoline import set_mutant_under_test
+        from mutmut.state import state
+
         set_mutant_under_test("stats")
         took: dict[pytest.Item, float] = {}
         reached: dict[str, list[pytest.Item]] = {}
@@ -111,6 +115,8 @@ class Trial:
         return {function: sorted(items, key=took.__getitem__) for function, items in reached.items()}
 
     def _killed(self, name: str, items: list[pytest.Item]) -> bool:
+        from mutmut.mutation.trampoline import set_mutant_under_test
+
         subjects = SUBJECTS[file_of(name)].split()
         items = [item for item in items if item.path.stem.removeprefix("test_") in subjects]
         child = os.fork()
@@ -129,6 +135,8 @@ def _passes(item: pytest.Item) -> bool:
 
 
 def report() -> None:
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
     tried = results()
     print("| file | mutants | killed |\n|---|---|---|")
     for file, count in Counter(map(file_of, tried)).items():

@@ -242,3 +242,13 @@ def test_gradients_that_are_wrong_only_in_single_precision_are_found():
     x = tg.tensor([0.5, 1.5], requires_grad=True)
     with pytest.raises(GradientError, match="wrong_in_single"):
         tg.graph(op(x).sum()).check()
+
+
+def test_a_rule_that_keeps_count_of_its_calls_is_nondeterministic():
+    calls = []
+
+    def rule(g, out, x):
+        calls.append(x)
+        return g * 3 * x * x * (1.0 if len(calls) == 1 else 1.01)
+
+    assert verdict(wrong_op("counting", rule), X).verdict == "nondeterministic"

@@ -46,12 +46,14 @@ def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: f
     sweep = _Sweep(line, weights, claim, scale)
     for k in range(SHORTEST):
         sweep.add(RATIO**-k)
-        if k >= 3 and (sweep.settled() or sweep.refuted() or sweep.drowned):
-            break
+        if k >= 3 and (sweep.settled() or (claim and (sweep.refuted() or sweep.drowned))):
+            break  # a claim of 0 is tried to the end: long steps see a slope in a staircase
     for k in range(1, LONGEST + 1):
         if sweep.settled() or sweep.refuted():
             break
         sweep.add(RATIO**k)
+    if sweep.is_flat():
+        return Slope(0.0, 0.0, False, sweep.floor)
     if not sweep.settled():
         sweep.listen()
     best = sweep.best()
@@ -172,6 +174,12 @@ class _Sweep:
         best = self.best()
         size = max(abs(best.value), self._scale)
         return best.error <= max(1e-10, 100 * self._eps) * size and abs(best.value - self._claim) <= 1e-6 * size
+
+    def is_flat(self) -> bool:
+        """A staircase that is said to have no slope: nothing moves, as far as no rounding would reach."""
+        still = [step for step, q in self._quotients.items() if q.silent]
+        moving = [step for step, q in self._quotients.items() if not q.silent]
+        return self._claim == 0 and sum(1e-6 < step < min(moving, default=np.inf) for step in still) >= 3
 
     def refuted(self) -> bool:
         """Known well, alike to both sides, of the size that was claimed, and something else."""

@@ -172,11 +172,13 @@ class _Argument:
             inputs[self._number] = self._x + (t * unit) * direction
             try:
                 with np.errstate(all="ignore"):
-                    return np.concatenate([out.ravel() for out in self._f(inputs)])
+                    out = np.concatenate([out.ravel() for out in self._f(inputs)])
+                if out.size == self._weights.size:
+                    return out
             except ValueError:
                 if t == 0:
                     raise
-                return np.full(self._weights.shape, np.nan)  # outside of its domain
+            return np.full(self._weights.shape, np.nan)  # outside of its domain, or a result of another shape
 
         analytic = float(np.vdot(self._gradient, direction))
         scale = norm(self._gradient * direction) if index is None else self._largest

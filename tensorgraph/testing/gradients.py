@@ -84,7 +84,10 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
     if not _same([out._array for out in outs], function.arrays(values)):
         raise failure("check_grads", "nondeterministic", None, None, None, again)
     weights = random_weights(outs, rng)
-    found = judge(function.arrays, values, weights, function.gradients(outs, weights), rng=rng, effort=Effort())
+    gradients = function.gradients(outs, weights)
+    if not _same(gradients, function.gradients(outs, weights)):
+        raise failure("check_grads", "nondeterministic", None, None, None, again)
+    found = judge(function.arrays, values, weights, gradients, rng=rng, effort=Effort())
     if found.verdict != "right":
         nodes, culprit = _culprit(outs, weights, seed) if found.verdict in ("wrong", "not finite") else ((), None)
         error = failure("check_grads", found.verdict, found, function.names[found.argument] + kind, culprit, again)
