@@ -111,8 +111,8 @@ class _Call:
 
     def sent(self, otherwise: Finding) -> Finding:
         """A gradient that the gate sent, in the precision of the program, and that is not that of its rules."""
-        node = self.node
-        if node.grad is None:
+        node, primitive = self.node, self.node.primitive
+        if node.grad is None or primitive is None:
             return otherwise
         outs = self.function.run()
         expected = self.function.gradients(outs, [np.asarray(node.grad, np.float64)])
@@ -120,7 +120,7 @@ class _Call:
             got = node.downstream[node.arguments.index(name)]
             if got is None or not got.size:
                 continue
-            summed = not (node.primitive.elementwise and got.shape == node.grad.shape)
+            summed = not (primitive.elementwise and got.shape == node.grad.shape)
             found = _compared(got, d, number, d, summed=summed)
             if found.verdict != "right":
                 return found
