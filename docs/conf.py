@@ -1,0 +1,32 @@
+"""The documentation site: sphinx-build -W --keep-going docs build/site"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS / "site"), str(DOCS.parent)]  # the extensions of the site, and the code as it is here
+
+project = "tensorgraph"
+author = "the tensorgraph developers"
+html_title = "tensorgraph"
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "myst_parser", "docstrings", "subjects"]
+exclude_patterns = ["README.md"]  # it is what index.md begins with
+myst_enable_extensions = ["attrs_inline"]
+myst_heading_anchors = 3  # links to headings, as they are in a repository
+smartquotes = False  # quotes in the pages are quotes in programs
+
+autodoc_typehints = "none"  # the docstrings say shapes, units and ranges, which types do not
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+autosummary_generate = False  # a page for each subject, not one for each function
+maximum_signature_line_length = 100
+
+html_theme = "furo"
+html_static_path = ["site/site.css"]
+html_css_files = ["site.css"]
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "monokai"
