@@ -23,8 +23,24 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_is_in_the_index():
     index = (pages.ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    missing = [page.name for page in (pages.ROOT / "docs").glob("*.md") if f"({page.name})" not in index]
-    assert missing == ["README.md"]
+    folder = pages.ROOT / "docs"
+    names = [page.relative_to(folder).as_posix() for page in folder.rglob("*.md")]
+    assert sorted(name for name in names if f"({name})" not in index) == ["README.md", "index.md"]
+
+
+def test_the_site_has_every_page():
+    site = (pages.ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    index = (pages.ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([\w/-]+)\.md\)", index)
+    assert sorted(re.findall(r"^[\w/-]+$", site, re.MULTILINE)) == sorted(linked)
+
+
+def test_the_lines_of_the_kernels_that_are_shown_are_theirs():
+    page = (pages.ROOT / "docs" / "adding-a-kernel.md").read_text(encoding="utf-8")
+    sources = [file.read_text(encoding="utf-8") for file in (pages.ROOT / "tensorgraph/kernels/src").iterdir()]
+    shown = [line for block in re.findall(r"^```cpp\n(.*?)^```", page, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+    assert shown
+    assert [line for line in shown if not any(line in source for source in sources)] == []
 
 
 def test_the_house_as_built_names_every_file():

@@ -17,7 +17,7 @@ SUBJECT = re.compile(r"^\.\. subject:: (\S+)\n\n((?: +.*\n)+)", re.MULTILINE)
 MENTION = re.compile(r"`(?:tg|nn)\.[\w.]+")
 MODULES = [
     *["tensorgraph", "tensorgraph.extend", "tensorgraph.hooks", "tensorgraph.testing", "tensorgraph.testing.strategies"],
-    *["tensorgraph.updates", "nn", "nn.data", "nn.functional", "nn.init", "nn.models", "nn.optim", "nn.training"],
+    *["tensorgraph.updates", "nn", "nn.data", "nn.functional", "nn.init", "nn.models", "nn.optim", "nn.pictures", "nn.training"],
 ]
 
 
