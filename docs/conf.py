@@ -21,12 +21,14 @@ smartquotes = False  # quotes in the pages are quotes in programs
 autodoc_typehints = "none"  # the docstrings say shapes, units and ranges, which types do not
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 autosummary_generate = False  # a page for each subject, not one for each function
 maximum_signature_line_length = 100
 
 html_theme = "furo"
-html_static_path = ["site/site.css"]
+html_static_path = ["site/site.css", "site/site.js"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

@@ -38,7 +38,11 @@ def test_the_site_has_every_page():
 def test_the_lines_of_the_kernels_that_are_shown_are_theirs():
     page = (pages.ROOT / "docs" / "adding-a-kernel.md").read_text(encoding="utf-8")
     sources = [file.read_text(encoding="utf-8") for file in (pages.ROOT / "tensorgraph/kernels/src").iterdir()]
-    shown = [line for block in re.findall(r"^```cpp\n(.*?)^```", page, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+    shown = [
+        line
+        for block in re.findall(r"^```cpp\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
     assert shown
     assert [line for line in shown if not any(line in source for source in sources)] == []
 

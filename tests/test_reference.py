@@ -16,8 +16,24 @@ pytestmark = pytest.mark.repository
 SUBJECT = re.compile(r"^\.\. subject:: (\S+)\n\n((?: +.*\n)+)", re.MULTILINE)
 MENTION = re.compile(r"`(?:tg|nn)\.[\w.]+")
 MODULES = [
-    *["tensorgraph", "tensorgraph.extend", "tensorgraph.hooks", "tensorgraph.testing", "tensorgraph.testing.strategies"],
-    *["tensorgraph.updates", "nn", "nn.data", "nn.functional", "nn.init", "nn.models", "nn.optim", "nn.pictures", "nn.training"],
+    *[
+        "tensorgraph",
+        "tensorgraph.extend",
+        "tensorgraph.hooks",
+        "tensorgraph.testing",
+        "tensorgraph.testing.strategies",
+    ],
+    *[
+        "tensorgraph.updates",
+        "nn",
+        "nn.data",
+        "nn.functional",
+        "nn.init",
+        "nn.models",
+        "nn.optim",
+        "nn.pictures",
+        "nn.training",
+    ],
 ]
 
 
@@ -31,7 +47,9 @@ def public(module):
 
 @pytest.fixture(scope="module")
 def text():
-    return "\n".join(page.read_text(encoding="utf-8") for page in sorted((pages.ROOT / "docs" / "reference").glob("*.md")))
+    return "\n".join(
+        page.read_text(encoding="utf-8") for page in sorted((pages.ROOT / "docs" / "reference").glob("*.md"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +60,11 @@ def described(text):
 
 def test_the_modules_are_all_public_ones():
     found = {f"{package.__name__}.{name}" for package in (tg, nn) for name in package.__all__}
-    modules = {name for name in found if isinstance(getattr(importlib.import_module(name.split(".")[0]), name.split(".")[1]), types.ModuleType)}
+    modules = {
+        name
+        for name in found
+        if isinstance(getattr(importlib.import_module(name.split(".")[0]), name.split(".")[1]), types.ModuleType)
+    }
     assert modules | {"tensorgraph", "nn", "tensorgraph.testing.strategies"} == set(MODULES)
 
 

@@ -24,11 +24,13 @@ class Subject(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         module, names = self.arguments[0], " ".join(self.content).split()
-        lines = [f".. currentmodule:: {module}", "", ".. autosummary::", ""]
+        lines = [f".. currentmodule:: {module}", "", ".. autosummary::", "   :nosignatures:", ""]
         lines += [f"   {name}" for name in names] + [""]
         for name in names:
             thing = getattr(importlib.import_module(module), name)
-            lines += [f".. autoclass:: {name}", "   :members:"] if inspect.isclass(thing) else [f".. autofunction:: {name}"]
+            lines += (
+                [f".. autoclass:: {name}", "   :members:"] if inspect.isclass(thing) else [f".. autofunction:: {name}"]
+            )
             lines += [""]
         return self.parse_text_to_nodes(StringList(lines, source=self.get_source_info()[0]))
 
