@@ -1,7 +1,7 @@
 """A Sphinx extension: docstrings as reStructuredText.
 
-The docstrings of this project are plain text under one template: paragraphs with `names` in single backticks and equations
-in ASCII, lists, and sections. Only these are marked up here; everything else is escaped.
+The docstrings of this project are plain text under one template: paragraphs with `names` in single backticks and
+equations in ASCII, lists, and sections. Only these are marked up here; everything else is escaped.
 """
 
 from __future__ import annotations
