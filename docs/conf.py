@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).resolve().parent
-sys.path[:0] = [str(DOCS / "site"), str(DOCS.parent)]  # the extensions of the site, and the code as it is here
+sys.path[:0] = [str(DOCS / "site"), str(DOCS), str(DOCS.parent)]  # the extensions, build.py, and the code as it is here
 
 project = "tensorgraph"
 author = "the tensorgraph developers"
@@ -14,12 +16,12 @@ html_title = "tensorgraph"
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "myst_parser", "docstrings", "subjects"]
 exclude_patterns = ["README.md"]  # it is what index.md begins with
-myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 3  # links to headings, as they are in a repository
 smartquotes = False  # quotes in the pages are quotes in programs
 
 autodoc_typehints = "none"  # the docstrings say shapes, units and ranges, which types do not
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # what a base says stands at the base
 autodoc_member_order = "bysource"
 toc_object_entries_show_parents = "hide"
 autosummary_generate = False  # a page for each subject, not one for each function
@@ -32,3 +34,17 @@ html_js_files = ["site.js"]
 html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+
+def write_live_page(app: Any, error: Exception | None) -> None:
+    """The live page that page.md shows: its own program writes it, beside it."""
+    from build import PROGRAM
+
+    program = PROGRAM.search((DOCS / "page.md").read_text(encoding="utf-8"))
+    if error is None and program and app.builder.name == "html":
+        with contextlib.chdir(app.outdir):
+            exec(compile(program[1], "page.md", "exec"), {"__name__": "__page__"})
+
+
+def setup(app: Any) -> None:
+    app.connect("build-finished", write_live_page)
