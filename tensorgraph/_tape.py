@@ -243,11 +243,11 @@ _ALONE = _references(_Probe())  # measured, because the measurement's own refere
 
 def writable(tensor: Traced) -> Array:
     """The tensor's array, after making sure that no graph, view or other tensor shares it."""
-    if not tensor._exposed:
-        owned = tensor._array.base is None and tensor._array.flags.writeable
-        if not owned or _references(tensor) > _ALONE:
-            tensor._array = tensor._array.copy()
-    return tensor._array
+    array = tensor._array
+    if tensor._exposed or (array.base is None and array.flags.writeable and sys.getrefcount(array) <= _ALONE):
+        return array
+    tensor._array = array = array.copy()
+    return array
 
 
 def expose(tensor: Traced) -> Array:

@@ -22,7 +22,7 @@ SIGNATURE = re.compile(r"\w+\((.*)\)")
 HUGE = [-1, -(2**40), 2**31 - 1, 2**31, 2**32, 2**40, 2**40 + 1, 2**62, 2**63, -(2**63) - 1, 2**70]
 STRANGE = [None, "1", b"", [], (), {}, 1.5, 1j, float("nan"), -float("inf"), object(), np.float32, np.array(2), True]
 DTYPES = ["f8", "f2", ">f4", "i4", "i8", "u1", "?", "c8", "O", "S3", "M8[s]"]
-UPDATES = {"sgd": (3, 6), "adam": (4, 8)}  # lists of arrays, and numbers
+UPDATES = {"takes": (3, 0), "sgd": (3, 6), "adam": (4, 8)}  # lists of arrays, and numbers
 
 
 def kernels():

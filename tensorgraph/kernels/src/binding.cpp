@@ -273,6 +273,7 @@ PyMODINIT_FUNC PyInit__native() {
     import_array();
     add_kernels<0>();
     PyMethodDef* next = methods + KERNEL_COUNT;
+    *next++ = {"takes", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_takes)), METH_FASTCALL, nullptr};
     *next++ = {"sgd", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_sgd)), METH_FASTCALL, nullptr};
     *next++ = {"adam", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_adam)), METH_FASTCALL, nullptr};
     *next++ = {"num_threads", py_num_threads, METH_NOARGS, nullptr};

@@ -13,6 +13,7 @@
 
 namespace tensorgraph {
 
+PyObject* py_takes(PyObject*, PyObject* const* given, Py_ssize_t count);
 PyObject* py_sgd(PyObject*, PyObject* const* given, Py_ssize_t count);
 PyObject* py_adam(PyObject*, PyObject* const* given, Py_ssize_t count);
 

@@ -92,6 +92,14 @@ PyObject* run(Outcome outcome, const Update& u, void (*kernel)(const Piece*, int
 
 }  // namespace
 
+// Whether `sgd` and `adam` take these lists: (values, gradients, state...), where None stands for no state.
+PyObject* py_takes(PyObject*, PyObject* const* given, Py_ssize_t count) {
+    Update u;
+    if (count < 2 || count > MAX_LISTS) return PyErr_Format(PyExc_TypeError, "takes: wants 2 to %d lists", MAX_LISTS);
+    const Outcome outcome = read("takes", static_cast<int>(count), 0, given, count, u);
+    return outcome == FAILED ? nullptr : PyBool_FromLong(outcome == READY);
+}
+
 PyObject* py_sgd(PyObject*, PyObject* const* given, Py_ssize_t count) {
     Update u;
     const float* x = u.number;
