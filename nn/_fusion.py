@@ -14,21 +14,31 @@ from nn.module import Module
 from nn.normalization import BatchNorm1d, BatchNorm2d
 from nn.pooling import AvgPool2d, MaxPool2d
 
-Arguments = Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]  # from a layer: arrays and options of the operation
+Arrays = Callable[[Any], tuple[Any, ...]]  # from a layer: what the operation takes beside its input
+Options = Callable[[Any], dict[str, Any]]
 
-STEPS: dict[type, tuple[Any, Arguments | None]] = {  # None: it adds no arguments
-    Linear: (tg.linear, lambda layer: ((layer.weight, layer.bias), {})),
-    Conv2d: (tg.conv2d, lambda layer: ((layer.weight, layer.bias), layer._settings)),
-    BatchNorm1d: (tg.batch_norm, None),  # calls it with what it has
-    BatchNorm2d: (tg.batch_norm, None),
-    ReLU: (tg.relu, None),
-    LeakyReLU: (tg.leaky_relu, lambda layer: ((), {"negative_slope": layer.negative_slope})),
-    Sigmoid: (tg.sigmoid, None),
-    Tanh: (tg.tanh, None),
-    AvgPool2d: (tg.avg_pool2d, lambda layer: ((), {"pool": layer._settings})),
-    MaxPool2d: (tg.max_pool2d, lambda layer: ((), {"pool": layer._settings})),
+
+class Step(NamedTuple):
+    """The operation that a layer of some kind stands for."""
+
+    operation: Any
+    arrays: Arrays | None = None  # None: it adds none
+    options: Options | None = None
+
+
+STEPS: dict[type, Step] = {
+    Linear: Step(tg.linear, lambda layer: (layer.weight, layer.bias)),
+    Conv2d: Step(tg.conv2d, lambda layer: (layer.weight, layer.bias), lambda layer: layer._settings),
+    BatchNorm1d: Step(tg.batch_norm),  # calls it with what it has
+    BatchNorm2d: Step(tg.batch_norm),
+    ReLU: Step(tg.relu),
+    LeakyReLU: Step(tg.leaky_relu, None, lambda layer: {"negative_slope": layer.negative_slope}),
+    Sigmoid: Step(tg.sigmoid),
+    Tanh: Step(tg.tanh),
+    AvgPool2d: Step(tg.avg_pool2d, None, lambda layer: {"pool": layer._settings}),
+    MaxPool2d: Step(tg.max_pool2d, None, lambda layer: {"pool": layer._settings}),
 }
-LONGEST = 3
+LONGEST = 8
 
 
 class Group(NamedTuple):
@@ -36,19 +46,20 @@ class Group(NamedTuple):
 
     first: int
     last: int
-    fused: Any
-    arguments: tuple[tuple[int, Arguments], ...]  # of the layers that add some, with their positions among these
+    fused: Any = None
+    arrays: tuple[tuple[int, Arrays], ...] = ()  # of the layers that add some, with their positions among these
+    options: tuple[tuple[int, Options], ...] = ()
 
 
 def run_chain(layers: list[Module], x: Any) -> Any:
     """The layers one after another, and as one operation those that can be."""
     # Only the layers themselves are known: one with a forward of its own may compute something else.
-    kinds = tuple([None if "forward" in vars(layer) else type(layer) for layer in layers])
-    for first, last, fused, arguments in _groups(kinds):
-        if fused is not None and tg.fusion.allowed():
-            x = _run_fused(fused, arguments, layers[first:last], x)
+    kinds = tuple([None if "forward" in layer.__dict__ else type(layer) for layer in layers])
+    for group in _groups(kinds):
+        if group.fused is not None and tg.fusion.allowed():
+            x = _run_fused(group, layers[group.first : group.last], x)
         else:
-            for layer in layers[first:last]:
+            for layer in layers[group.first : group.last]:
                 x = layer(x)
     return x
 
@@ -65,25 +76,26 @@ def _groups(kinds: tuple[type | None, ...]) -> tuple[Group, ...]:
 def _first_group(kinds: tuple[type | None, ...], first: int) -> Group:
     for last in range(min(first + LONGEST, len(kinds)), first + 1, -1):
         steps = [STEPS[kind] for kind in kinds[first:last] if kind in STEPS]
-        fused = tg.fusion.find([operation for operation, _ in steps]) if len(steps) == last - first else None
+        fused = tg.fusion.find([step.operation for step in steps]) if len(steps) == last - first else None
         if fused is not None:
-            given = ((i, arguments) for i, (_, arguments) in enumerate(steps) if arguments is not None)
-            return Group(first, last, fused, tuple(given))
-    return Group(first, first + 1, None, ())
+            arrays = tuple((i, step.arrays) for i, step in enumerate(steps) if step.arrays is not None)
+            options = tuple((i, step.options) for i, step in enumerate(steps) if step.options is not None)
+            return Group(first, last, fused, arrays, options)
+    return Group(first, first + 1)
 
 
-def _run_fused(fused: Any, arguments: Any, layers: list[Module], x: Any) -> Any:
+def _run_fused(group: Group, layers: list[Module], x: Any) -> Any:
     """These layers as one operation, recorded as the first one's."""
-    arrays: tuple[Any, ...] = ()
-    options: dict[str, Any] = {}
-    for i, given in arguments:
-        more, settings = given(layers[i])
-        arrays += more
-        options |= settings
+    given = (x,)
+    for i, arrays in group.arrays:
+        given += arrays(layers[i])
+    settings: dict[str, Any] = {}
+    for i, options in group.options:
+        settings |= options(layers[i])
     first = layers[0]
-    call = partial(first._through, fused) if isinstance(first, (BatchNorm1d, BatchNorm2d)) else fused
+    call = partial(first._through, group.fused) if isinstance(first, (BatchNorm1d, BatchNorm2d)) else group.fused
     try:
-        return first._run(call, (x, *arrays), options, layers)
+        return first._run(call, given, settings, layers)
     except Exception:  # noqa: BLE001 (one after the other, the layer at fault says what is wrong)
         for layer in layers:
             x = layer(x)

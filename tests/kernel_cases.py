@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgraph.kernels import reference
+from tensorgraph.kernels.reference.activations import activate
 from tensorgraph.kernels.shapes import window_sizes
 
 
@@ -318,15 +319,17 @@ def normalization(rng, name):
 # --- linear ----------------------------------------------------------------------------------------------------------
 
 
-@case("linear", "linear_input_grad", "linear_weight_grad", "matmul")
+@case("linear", "linear_grads", "linear_input_grad", "matmul")
 def product(rng, name):
     *rows, k = shape(rng, integer(rng, 2, 3), most=pick(rng, [2000, 20_000]))
     f = pick(rng, [0, 1, 3, 10, 16, 33, 100]) if rng.random() < 0.5 else integer(rng, 1, 67)
     x, w, b, g = floats(rng, *rows, k), floats(rng, f, k), floats(rng, f), floats(rng, *rows, f)
+    activation = pick(rng, ACTIVATIONS)
+    after = () if activation == "none" else (activate(floats(rng, *rows, f), activation), activation)
     arguments = {
         "linear": (x, w, maybe(rng, b), pick(rng, ACTIVATIONS)),
         "linear_input_grad": (g, w),
-        "linear_weight_grad": (g, x),
+        "linear_grads": (g, x, w, rng.random() < 0.5, *after),
         "matmul": (x.copy(order=pick(rng, "CFK")), w.T.copy(order=pick(rng, "CFK"))),
     }
     return Case(arguments[name], terms=k + math.prod(rows))

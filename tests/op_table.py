@@ -341,6 +341,16 @@ PRODUCTS = [
         for name, act in _FUSED.items()
     ],
     Row(
+        "linear_layers",
+        lambda x, v, w, b, **o: np.maximum(x @ v.T, 0) @ w.T + b,
+        [
+            (
+                (real(4, 3), real(2, 3), real(3, 2), real(3)),
+                {"biased": (False, True), "activations": ("relu", "none")},
+            )
+        ],
+    ),
+    Row(
         "conv2d_relu_max_pool2d",
         lambda x, w, b, **o: naive.max_pool2d(
             np.maximum(naive.conv2d(x, w, b, *_SETTINGS), 0), (2, 2), (1, 2), ((1, 1), (1, 1)), (1, 1), False

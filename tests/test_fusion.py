@@ -88,7 +88,7 @@ def test_activations_and_average_pooling(activation):
         nn.Linear(4, 3, rng=rng),
     )
     name = activation.__name__.lower()
-    assert recorded(net(x)) == ["linear", f"linear_{name}", "reshape", f"conv2d_{name}", f"conv2d_{name}_avg_pool2d"]
+    assert recorded(net(x)) == ["linear_layers", "reshape", f"conv2d_{name}", f"conv2d_{name}_avg_pool2d"]
     fused = step(net, x)
     with tg.fusion(False):
         plain = step(net, x)
@@ -184,11 +184,68 @@ def test_a_chain_that_changes_between_two_calls_runs_as_it_is_now():
     setattr(net, "1", nn.ReLU())
     setattr(net, "0", nn.Linear(2, 1))
     net.append(nn.Linear(1, 1)).append(nn.ReLU())
-    assert recorded(net(x)) == ["linear_relu", "linear_relu"]
+    assert recorded(net(x)) == ["linear_layers"]
     assert net[0].weight.shape == (1, 2)
     other = nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU())  # of the same kinds
     other.load_state_dict({name: np.zeros(value.shape, "f") for name, value in other.state_dict().items()})
     assert other(x).item() == 0.0
+
+
+def test_linear_layers_one_after_another():
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((7, 5)).astype(np.float32)
+    net = nn.Sequential(
+        nn.Linear(5, 6, rng=rng),
+        nn.Tanh(),
+        nn.Linear(6, 4, bias=False, rng=rng),
+        nn.Linear(4, 4, rng=rng),
+        nn.ReLU(),
+        nn.Linear(4, 3, rng=rng),
+    )
+    assert recorded(net(x)) == ["linear_layers"]
+    steps = ["linear", "relu", "linear", "linear", "tanh", "linear"]
+    with tg.fusion(False):
+        assert recorded(net(x)) == steps
+    shown = [node for node in tg.graph(net(x)).nodes if node.gate in ("mul", "max", "function")]
+    assert [node.op for node in shown] == steps[::-1]
+    assert [node.scope for node in shown] == [f"{i} ({type(layer).__name__})" for i, layer in enumerate(net)]
+    tg.graph(net(x).sum()).check()
+    for frozen in ((), (0,), (0, 2), (5,), (2, 3)):
+        for i, layer in enumerate(net):
+            layer.requires_grad_(i not in frozen)
+        for needs in (True, False):
+            found = []
+            for allowed in (True, False):
+                given = tg.tensor(x, requires_grad=needs)
+                net.zero_grad()
+                with tg.fusion(allowed):
+                    tg.softmax_cross_entropy(net(given), np.arange(7) % 3).backward()
+                found.append([None if t.grad is None else t.grad.numpy() for t in (given, *net.parameters())])
+            for a, b in zip(*found, strict=True):
+                assert (a is None) == (b is None)
+                if a is not None:
+                    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_second_derivatives_of_linear_layers():
+    rng = np.random.default_rng(7)
+    net = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.Tanh(), nn.Linear(4, 2, bias=False, rng=rng), nn.Sigmoid())
+    found = []
+    for allowed in (True, False):
+        x = tg.tensor(np.linspace(-1, 1, 6).reshape(2, 3), dtype="float32", requires_grad=True)
+        net.zero_grad()
+        with tg.fusion(allowed):
+            (g,) = tg.gradients([net(x).sum()], [x], create_graph=True)
+            (g * g).sum().backward()
+        found.append([p.grad.numpy() for p in (*net.parameters(), x)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_an_error_in_one_of_the_linear_layers_names_it():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(tg.ShapeError, match=r"^2 \(Linear\): x of shape \(1, 3\) does not fit w of shape \(2, 4\)"):
+        net(tg.ones(1, 2))
 
 
 def test_a_layer_may_forbid_it_to_those_after_it():

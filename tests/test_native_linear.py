@@ -47,9 +47,16 @@ def check_products(rng, n, k, f):
     close(native.matmul(x, w.T), x64 @ w64.T, k)
     close(native.matmul(w.T, g.T), w64.T @ g64.T, f)
     close(native.linear_input_grad(g, w), g64 @ w64, f)
-    weight_grad, bias_grad = native.linear_weight_grad(g, x)
-    close(weight_grad, g64.T @ x64, n)
-    close(bias_grad, g64.sum(axis=0), n)
+    out = np.maximum(x @ w.T + b, 0)
+    for slope, after in ((1, ()), (out > 0, (out, "relu"))):
+        for input_too in (True, False):
+            input_grad, weight_grad, bias_grad = native.linear_grads(g, x, w, input_too, *after)
+            if input_too:
+                close(input_grad, (g64 * slope) @ w64, f)
+            else:
+                assert input_grad is None
+            close(weight_grad, (g64 * slope).T @ x64, n)
+            close(bias_grad, (g64 * slope).sum(axis=0), n)
 
 
 @pytest.mark.parametrize("width", range(1, 68))

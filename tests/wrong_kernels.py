@@ -82,8 +82,11 @@ USES = [
     ),
     Use("batch_norm_grad", lambda: weighted(nn.BatchNorm2d(2)(numbers(3, 2, 4, 4))), ("batch_norm", "standardize")),
     *(
-        Use(f"linear_{side}_grad", lambda: weighted(tg.linear(numbers(4, 5), numbers(3, 5, seed=1))), ("linear",))
-        for side in ("input", "weight")
+        Use(kernel, lambda w=w: weighted(tg.linear(numbers(4, 5), w())), ("linear",))
+        for kernel, w in (
+            ("linear_input_grad", lambda: numbers(3, 5, seed=1).detach()),  # else its gradient comes with that of w
+            ("linear_grads", lambda: numbers(3, 5, seed=1)),
+        )
     ),
     *(
         Use(f"conv2d_{side}_grad", lambda: weighted(tg.conv2d(numbers(2, 2, 6, 6), numbers(3, 2, 3, 3))), ("conv2d",))

@@ -1,8 +1,8 @@
 """Fused operations: neighbours that run as one where nothing looks at the values in between.
 
-What is in between is never kept, so a fused operation saves memory, passes over memory, and nodes. Its gradients on
-arrays are written out here; those of higher order go through the operations it is made of (`opened`), as do pictures
-and checks of the graph.
+Of what is in between only what the gradients need is kept, so a fused operation saves memory, passes over memory, and
+nodes. Its gradients on arrays are written out here; those of higher order go through the operations it is made of
+(`opened`), as do pictures and checks of the graph.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class fusion(Switch):  # noqa: N801 (a function that is also a context manager)
     @staticmethod
     def find(operations: Sequence[Any]) -> Callable[..., Any] | None:
         """The fused operation for these, None if there is none."""
-        return FUSIONS.get(tuple(operations))
+        return FUSIONS.get(tuple(operations)) or _dense_layers(operations)
 
     @staticmethod
     def allowed() -> bool:
@@ -83,7 +83,10 @@ def _opens_into(fused: Primitive, chain: Callable[..., Any]) -> None:
 
         return gradient
 
-    fused.vjp(**{name: rule(i) for i, name in enumerate(fused.arguments)})
+    if fused.variadic:
+        fused.vjp(**{fused.arguments[0]: lambda i, g, out, *arrays, **options: rule(i)(g, out, *arrays, **options)})
+    else:
+        fused.vjp(**{name: rule(i) for i, name in enumerate(fused.arguments)})
 
 
 FUSIONS: dict[tuple[Any, ...], Callable[..., Any]] = {}  # a chain of operations: what runs in its place
@@ -91,12 +94,12 @@ FUSIONS: dict[tuple[Any, ...], Callable[..., Any]] = {}  # a chain of operations
 # --- activations whose gradient follows from their result, applied as that is stored ----------------------------------
 
 
-def _fuse_linear(activation: Primitive, slope: Callable[[Array, Array], Array]) -> None:
+def _fuse_linear(activation: Primitive) -> None:
     @primitive(gate="function", name=f"linear_{activation.name}")
     def fused(x: Array, w: Array, b: Array | None = None) -> Array:
         return apply_linear(x, w, b, activation.name)
 
-    fused.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, slope(g, out), x, w)
+    fused.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, g, x, w, out, activation.name)
     _opens_into(fused, lambda x, w, b: activation(linear(x, w, b)))
     FUSIONS[linear, activation] = fused
 
@@ -147,9 +150,86 @@ def _fuse_conv2d_avg_pool2d(activation: Primitive) -> None:
 
 
 for _activation, _slope in ((relu, kernels.relu_grad), (tanh, kernels.tanh_grad), (sigmoid, kernels.sigmoid_grad)):
-    _fuse_linear(_activation, _slope)
+    _fuse_linear(_activation)
     _fuse_conv2d(_activation, _slope)
     _fuse_conv2d_avg_pool2d(_activation)
+
+# --- linear layers one after another, with or without such activations ------------------------------------------------
+
+_ACTIVATIONS: dict[str, Callable[..., Any]] = {"none": lambda x: x, "relu": relu, "tanh": tanh, "sigmoid": sigmoid}
+
+
+@primitive(gate="function", saves=("between",))
+def linear_layers(*arrays: Array, biased: tuple[bool, ...], activations: tuple[str, ...]) -> Any:
+    """For every layer x <- activation(linear(x, w, b)). The arrays are x, then w, and b where the layer has one."""
+    x, *parameters = arrays
+    given = iter(parameters)
+    values = []
+    for has_bias, activation in zip(biased, activations, strict=True):
+        w = next(given)
+        x = apply_linear(x, w, next(given) if has_bias else None, activation)
+        values.append(x)
+    return x, values[:-1]
+
+
+def _layers_gradients(
+    wanted: Sequence[bool],
+    g: Any,
+    out: Array,
+    *arrays: Array,
+    biased: tuple[bool, ...],
+    activations: tuple[str, ...],
+    between: list[Array],
+) -> list[Any]:
+    found: list[Any] = [None] * len(arrays)
+    end = len(arrays)
+    for has_bias, activation, x in zip(biased[::-1], activations[::-1], (*between[::-1], arrays[0]), strict=True):
+        w = end - 1 - has_bias  # its place
+        asked = (any(wanted[:w]), wanted[w], has_bias and wanted[w + 1])
+        g, *own = linear_gradients(asked, g, x, arrays[w], out, activation)
+        found[w:end] = own[: end - w]
+        if g is None:
+            return found
+        out, end = x, w
+    found[0] = g
+    return found
+
+
+def _layers_opened(*arrays: Any, biased: tuple[bool, ...], activations: tuple[str, ...], between: Any = None) -> Any:
+    x, *parameters = arrays
+    given = iter(parameters)
+    for has_bias, activation in zip(biased, activations, strict=True):
+        w = next(given)
+        x = _ACTIVATIONS[activation](linear(x, w, next(given) if has_bias else None))
+    return x
+
+
+linear_layers.vjp_arrays = _layers_gradients
+_opens_into(linear_layers, _layers_opened)
+
+
+def _dense_layers(operations: Sequence[Any]) -> Callable[..., Any] | None:
+    """`linear_layers` as a function of x, w, b, w, b, ... for two linear layers or more; None for other operations."""
+    activations: list[str] = []
+    for operation in operations:
+        name = getattr(operation, "name", "")
+        if operation is linear:
+            activations.append("none")
+        elif activations and activations[-1] == "none" and _ACTIVATIONS.get(name) is operation:
+            activations[-1] = name
+        else:
+            return None
+    if len(activations) < 2:
+        return None
+    names = tuple(activations)
+
+    def run(x: Any, *parameters: Any) -> Any:
+        arrays = [p for p in parameters if p is not None]
+        biased = tuple([b is not None for b in parameters[1::2]])
+        return linear_layers(x, *arrays, biased=biased, activations=names)
+
+    return run
+
 
 # --- batch normalization in training, ReLU ----------------------------------------------------------------------------
 

@@ -182,14 +182,19 @@ linear.vjp(
 )
 
 
-def linear_gradients(wanted: Sequence[bool], g: Array, x: Array, w: Array) -> tuple[Any, Any, Any]:
-    """The gradients of x, w and b from arrays: that of b comes with that of w."""
-    dx = kernels.linear_input_grad(g, w) if wanted[0] else None
+def linear_gradients(
+    wanted: Sequence[bool], g: Array, x: Array, w: Array, out: Array | None = None, activation: str = "none"
+) -> tuple[Any, Any, Any]:
+    """The gradients of x, w and b from arrays: that of b comes with that of w. An activation was applied to out."""
     if wanted[1]:
-        return dx, *kernels.linear_weight_grad(g, x)
+        return kernels.linear_grads(g, x, w, wanted[0], out, activation)
+    if activation != "none":
+        g = _SLOPES[activation](g, out)
+    dx = kernels.linear_input_grad(g, w) if wanted[0] else None
     return dx, None, _flat(g).sum(axis=0) if wanted[2] else None
 
 
+_SLOPES: dict[str, Any] = {"relu": kernels.relu_grad, "tanh": kernels.tanh_grad, "sigmoid": kernels.sigmoid_grad}
 linear.multiply_adds = lambda out, x, w, b: out.size * w.shape[1]
 linear.vjp_arrays = lambda wanted, g, out, x, w, b: linear_gradients(wanted, g, x, w)
 

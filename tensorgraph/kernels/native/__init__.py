@@ -24,7 +24,7 @@ from tensorgraph.kernels.native.conv import (
     conv2d_max_pool2d_weight_grad,
     conv2d_weight_grad,
 )
-from tensorgraph.kernels.native.linear import linear, linear_input_grad, linear_weight_grad, matmul
+from tensorgraph.kernels.native.linear import linear, linear_grads, linear_input_grad, matmul
 from tensorgraph.kernels.native.norm import add, batch_norm, batch_norm_grad, batch_norm_in_use, channel_sums, dropout
 from tensorgraph.kernels.native.pool import (
     adaptive_avg_pool2d,
@@ -72,8 +72,8 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_grad",
     "linear",
+    "linear_grads",
     "linear_input_grad",
-    "linear_weight_grad",
     "log_softmax",
     "log_softmax_grad",
     "matmul",

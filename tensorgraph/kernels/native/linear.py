@@ -33,11 +33,18 @@ def linear_input_grad(g: Array, w: Array) -> Array:
     return out
 
 
-def linear_weight_grad(g: Array, x: Array) -> tuple[Array, Array]:
+def linear_grads(
+    g: Array, x: Array, w: Array, input_too: bool, out: Array | None = None, activation: str = "none"
+) -> tuple[Array | None, Array, Array]:
     if g.dtype != _FLOAT32:
-        return reference.linear_weight_grad(g, x)
-    found: tuple[Array, Array] = _native.linear_weight_grad(rows(g), rows(x))
-    return found
+        return reference.linear_grads(g, x, w, input_too, out, activation)
+    if g.ndim != 2:
+        flat = None if out is None else rows(out)
+        dx, dw, db = linear_grads(rows(g), rows(x), w, input_too, flat, activation)
+        return None if dx is None else dx.reshape(x.shape), dw, db
+    given = None if activation == "none" else out
+    dx, dw, db = _native.linear_grads(g, x, w, given, len(g) if input_too else 0, ACTIVATIONS[activation])
+    return dx if input_too else None, dw, db
 
 
 def matmul(x: Array, y: Array) -> Array:

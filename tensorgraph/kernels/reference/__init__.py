@@ -24,7 +24,7 @@ from tensorgraph.kernels.reference.conv import (
     conv2d_max_pool2d_weight_grad,
     conv2d_weight_grad,
 )
-from tensorgraph.kernels.reference.linear import linear, linear_input_grad, linear_weight_grad, matmul
+from tensorgraph.kernels.reference.linear import linear, linear_grads, linear_input_grad, matmul
 from tensorgraph.kernels.reference.norm import (
     add,
     batch_norm,
@@ -79,8 +79,8 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_grad",
     "linear",
+    "linear_grads",
     "linear_input_grad",
-    "linear_weight_grad",
     "log_softmax",
     "log_softmax_grad",
     "matmul",

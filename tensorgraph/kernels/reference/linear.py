@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tensorgraph.kernels.reference.activations import activate
+from tensorgraph.kernels.reference.activations import activate, activate_grad
 from tensorgraph.kernels.reference.windows import Array
 
 
@@ -23,9 +23,16 @@ def linear_input_grad(g: Array, w: Array) -> Array:
     return np.matmul(g, w)
 
 
-def linear_weight_grad(g: Array, x: Array) -> tuple[Array, Array]:
-    """The gradients of w and b from that of x w^T + b, g (..., F), for x (..., K): g^T x, and sums of columns."""
-    return np.matmul(rows(g).T, rows(x)), rows(g).sum(axis=0)
+def linear_grads(
+    g: Array, x: Array, w: Array, input_too: bool, out: Array | None = None, activation: str = "none"
+) -> tuple[Array | None, Array, Array]:
+    """The gradients of x, w and b from that of out = act(x w^T + b), g (..., F): g w, g^T x, and sums of columns, with
+    the activation's slope in g; that of x only if it is asked for. Without an activation, out does not matter.
+    """
+    if out is not None and activation != "none":
+        g = activate_grad(g, out, activation)
+    dx = linear_input_grad(g, w) if input_too else None
+    return dx, np.matmul(rows(g).T, rows(x)), rows(g).sum(axis=0)
 
 
 def rows(x: Array) -> Array:

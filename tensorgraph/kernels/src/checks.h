@@ -116,6 +116,14 @@ inline const char* check_dropout(const Call& c) {
     return nullptr;
 }
 
+// --- linear --------------------------------------------------------------------------------------------------------------
+
+// X rows of the gradient of x: all N, or none.
+inline const char* check_linear_grads(const Call& c) {
+    if (c['X'] != 0 && c['X'] != c['N']) return "X must be N, or 0";
+    return (c.in[3].data == nullptr) != (c.integer[1] == NONE) ? "an activation goes with what it gave" : nullptr;
+}
+
 // --- cross-entropy -------------------------------------------------------------------------------------------------------
 
 // N rows of C logits; L losses: N of them, or one.

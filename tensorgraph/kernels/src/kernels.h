@@ -105,8 +105,8 @@ struct AdamOptions {
                     Activation act))                                                                                   \
     KERNEL(matmul, (int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out))                      \
     KERNEL(matmul_tn, (int64_t m, int64_t n, int64_t k, const float* x, const float* y, float* out))                   \
-    KERNEL(linear_weight_grad, (int64_t n, int64_t f, int64_t k, const float* g, const float* x, float* out,           \
-                                float* bias_grad))                                                                     \
+    KERNEL(linear_grads, (int64_t n, int64_t f, int64_t k, const float* g, const float* x, const float* w,             \
+                          const float* out, float* x_grad, float* w_grad, float* bias_grad, Activation act))           \
     KERNEL(softmax, (int64_t n, int64_t c, const float* x, float* out))                                                \
     KERNEL(softmax_grad, (int64_t n, int64_t c, const float* g, const float* out, float* x_grad))                      \
     KERNEL(log_softmax, (int64_t n, int64_t c, const float* x, float* out))                                            \

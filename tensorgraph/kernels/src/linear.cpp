@@ -1,4 +1,7 @@
 // The linear layer, out = act(x w^T + b), and the products and sums of which its gradients are made.
+#include <algorithm>
+
+#include "buffers.h"
 #include "gemm.h"
 
 namespace tensorgraph {
@@ -26,6 +29,19 @@ void matmul_tn(int64_t m, int64_t n, int64_t k, const float* x, const float* y, 
 void linear_weight_grad(int64_t n, int64_t f, int64_t k, const float* g, const float* x, float* out, float* bias_grad) {
     matmul_tn(f, k, n, g, x, out);
     column_sums(n, f, g, bias_grad);
+}
+
+// The gradients of x, w and b from that of act(x w^T + b) = out; of x only where there is room for it.
+void linear_grads(int64_t n, int64_t f, int64_t k, const float* g, const float* x, const float* w, const float* out,
+                  float* x_grad, float* w_grad, float* bias_grad, Activation act) {
+    const Scratch scratch(act == NONE ? 0 : n * f);
+    if (act != NONE) {
+        std::copy_n(g, n * f, scratch.floats());
+        activate_grad(act, n * f, out, scratch.floats());
+        g = scratch.floats();
+    }
+    if (x_grad != nullptr) matmul(n, k, f, g, w, x_grad);
+    linear_weight_grad(n, f, k, g, x, w_grad, bias_grad);
 }
 
 }  // namespace TENSORGRAPH_ISA

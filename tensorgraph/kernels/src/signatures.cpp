@@ -242,15 +242,16 @@ extern const Signature signatures[KERNEL_COUNT] = {
      [](const Kernels& k, Call& c) {
          k.matmul_tn(c['M'], c['N'], c['K'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
      }},
-    {"linear_weight_grad",
-     {{"g", 'f', "NF"}, {"x", 'f', "NK"}},
+    {"linear_grads",
+     {{"g", 'f', "NF"}, {"x", 'f', "NK"}, {"w", 'f', "FK"}, {"out", 'f', "NF", true}},
+     {"X", "act"},
      {},
-     {},
-     {{"out", 'f', "FK"}, {"bias_grad", 'f', "F"}},
-     nullptr,
+     {{"x_grad", 'f', "XK"}, {"w_grad", 'f', "FK"}, {"bias_grad", 'f', "F"}},
+     check_linear_grads,
      [](const Kernels& k, Call& c) {
-         k.linear_weight_grad(c['N'], c['F'], c['K'], c.in[0].floats(), c.in[1].floats(), c.out[0].floats(),
-                              c.out[1].floats());
+         k.linear_grads(c['N'], c['F'], c['K'], c.in[0].floats(), c.in[1].floats(), c.in[2].floats(), c.in[3].floats(),
+                        c['X'] == c['N'] ? c.out[0].floats() : nullptr, c.out[1].floats(), c.out[2].floats(),
+                        static_cast<Activation>(c.integer[1]));
      }},
     {"softmax",
      {{"x", 'f', "NC"}},
