@@ -38,6 +38,9 @@ class Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
+_new = tuple.__new__  # _Place(...) by name takes twice as long
+
+
 class Module:
     """A part of a network: give it parameters and sub-modules as attributes, and say in `forward` what it computes.
 
@@ -70,11 +73,11 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`; what it records, and the errors it raises, carry the path of this module."""
-        return tg.scope.call(_Place(self, tg.current_scope()), self.forward, args, kwargs)
+        return tg.scope.call(_new(_Place, (self, tg.current_scope(), ())), self.forward, args, kwargs)
 
     def _run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layers: Sequence[Module]) -> Any:
         """Run an operation that stands for `layers`, of which this is the first."""
-        return tg.scope.call(_Place(self, tg.current_scope(), layers), function, args, kwargs)
+        return tg.scope.call(_new(_Place, (self, tg.current_scope(), layers)), function, args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
@@ -245,19 +248,16 @@ def _values(value: Any) -> Any:
 # --- where we are ----------------------------------------------------------------------------------------------------
 
 
-class _Place:
+class _Place(NamedTuple):
     """A module that runs, as graphs and errors call it: "features.2 (Conv2d)" below the outermost running module.
 
     Graphs keep it, and through it the module; a module keeps no graph, so there is no reference cycle. Paths are looked
     up when somebody asks, because calls are many and questions few.
     """
 
-    __slots__ = ("layers", "module", "outer")
-
-    def __init__(self, module: Module, outer: object, layers: Sequence[Module] = ()) -> None:
-        self.module = module
-        self.outer = outer  # the place of the module that called this one, or what was there before all modules
-        self.layers = layers  # all that run as one operation, if there are several
+    module: Module
+    outer: object  # the place of the module that called this one, or what was there before all modules
+    layers: Sequence[Module] = ()  # all that run as one operation, if there are several
 
     def __str__(self) -> str:
         return self.label({})

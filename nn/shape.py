@@ -33,7 +33,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, x: Any) -> Any:
-        shape = np.shape(x)
+        shape = x.shape if isinstance(x, tg.Tensor) else np.shape(x)
         ndim = len(shape)
         first, last = self.start_dim, self.end_dim
         first += ndim if first < 0 else 0

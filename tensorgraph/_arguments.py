@@ -19,8 +19,14 @@ def plain(value: Any, alone: bool) -> Any:
 def frozen(option: Any) -> Any:
     """An option as the tape may keep it: lists and arrays copied, so that nobody can change them later."""
     kind = type(option)
-    if kind is tuple or kind is list:
-        return kind(map(frozen, option))
+    if kind is list:
+        return list(map(frozen, option))
+    if kind is tuple:
+        try:
+            hash(option)
+        except TypeError:  # something in it can change
+            return tuple(map(frozen, option))
+        return option
     return option.copy() if isinstance(option, np.ndarray) else option
 
 

@@ -139,12 +139,13 @@ class Primitive:
                 for i, arg in enumerate(args):
                     if not isinstance(arg, Traced):
                         arrays[i] = self._own(i, arg, beside)
-            if options:
-                options = {name: frozen(value) for name, value in options.items()}
+            for name, value in options.items():
+                options[name] = frozen(value)
         out = self._compute(args, arrays, options)
         if self.saves:
             out, *saved = out
-            options.update(zip(self.saves, saved, strict=True))
+            for name, value in zip(self.saves, saved, strict=True):
+                options[name] = value
         if beside is None:
             return out
         if type(out) is not np.ndarray:
