@@ -237,10 +237,10 @@ def checkpoint(k: int) -> dict[str, Any]:
 def hostile(count: int, show: Show) -> str:
     """Hostile files: each is refused with FileFormatError, in less than 100 ms and bounded memory."""
     sys.path.insert(0, str(ROOT / "tests"))
-    readers = importlib.import_module("hostile").readers
+    modules = [importlib.import_module(name) for name in ("hostile", "hostile_weights")]
     slowest, most, files = (0.0, ""), (0.0, ""), 0
     with tempfile.TemporaryDirectory() as folder:
-        for path, makers, read in readers(Path(folder)):
+        for path, makers, read in [reader for module in modules for reader in module.readers(Path(folder))]:
             for name, make in makers.items():
                 path.write_bytes(make())
                 milliseconds = min(refusal(read, name) for _ in range(count)) * 1000

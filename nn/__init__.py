@@ -14,6 +14,7 @@ from nn.serialization import FileFormatError, load, save
 from nn.shape import Flatten, Identity
 from nn.summary import Summary, summary
 from nn.training import Trainer
+from nn.weights import load_state_dict_file
 
 __all__ = [
     "ELU",
@@ -57,6 +58,7 @@ __all__ = [
     "functional",
     "init",
     "load",
+    "load_state_dict_file",
     "models",
     "optim",
     "pictures",

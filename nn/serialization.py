@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -36,10 +36,12 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
 }
 _CODES = {dtype: code for code, dtype in _TYPES.items()}
+BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # NumPy has none: it stands for the upper halves of float32 numbers
+_TYPES["BF16"] = BFLOAT16  # other programs write it; what is read is float32
 _MAX_HEADER = 10_000_000  # bytes; a header takes time and memory before anything in it can be checked
 _MAX_PARTS = 200_000  # lists and dicts in a header, which take most of both
-_MAX_AXES = 64  # NumPy's
-_LIMIT = 2**48  # elements of an array
+MAX_AXES = 64  # NumPy's
+MOST_ELEMENTS = 2**48  # elements of an array
 _MAX_DEPTH = 50  # dicts and lists inside each other
 _STRUCTURE = "structure"  # the metadata key under which the state is kept, None in the place of each array
 
@@ -171,29 +173,34 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     with open(path, "rb") as file:
         try:
-            places, structure, start = _read_header(file)
-            arrays = {name: _read_array(file, start, name, *place) for name, place in places.items()}
-            if structure is None:
-                return arrays
-            state = _with_arrays(structure, (), arrays)
-            if arrays:
-                raise _DamageError(f"the structure has no place for {', '.join(arrays)}")
-            return state
-        except (_DamageError, RecursionError) as damage:
-            raise FileFormatError(f"load: {os.fspath(path)}: {_cut(damage)}") from None
+            return contents(file, read_array)
+        except (DamageError, RecursionError) as damage:
+            raise FileFormatError(f"load: {os.fspath(path)}: {shortened(damage)}") from None
 
 
-class _DamageError(Exception):
+class DamageError(Exception):
     """What is wrong with a file, in words."""
 
 
-def _cut(damage: Exception) -> str:
+def shortened(damage: Exception) -> str:
     """The words, which may quote from the file, at a length to be read."""
     text = str(damage)
     return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
 
 
 _Place = tuple[np.dtype[Any], tuple[int, ...], int]  # type, shape, first byte
+
+
+def contents(file: BinaryIO, read: Callable[..., Any]) -> dict[str, Any]:
+    """The state in a file, with what `read` gives for each array; it is called like `read_array`."""
+    places, structure, start = _read_header(file)
+    arrays = {name: read(file, start, name, *place) for name, place in places.items()}
+    if structure is None:
+        return arrays
+    state = _with_arrays(structure, (), arrays)
+    if arrays:
+        raise DamageError(f"the structure has no place for {', '.join(arrays)}")
+    return state
 
 
 def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
@@ -203,37 +210,37 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, _MAX_HEADER):
-        raise _DamageError(f"not a safetensors file, or cut short: {size} bytes, with a header of {length}")
+        raise DamageError(f"not a safetensors file, or cut short: {size} bytes, with a header of {length}")
     header = file.read(length)
     if fault := _too_large(header):
-        raise _DamageError(fault)
+        raise DamageError(fault)
     try:
         entries = json.loads(header.decode())
         metadata = entries.pop("__metadata__", {})
         structure = json.loads(metadata[_STRUCTURE]) if _STRUCTURE in metadata else None
         places = {name: _checked_place(name, entry, size - 8 - length) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _DamageError(f"the header cannot be read: {error!r}") from None
+        raise DamageError(f"the header cannot be read: {error!r}") from None
     if not isinstance(structure, (dict, type(None))):
-        raise _DamageError(f"the header describes no dict, but {structure!r}")
+        raise DamageError(f"the header describes no dict, but {structure!r}")
     end = 0
     for name, (dtype, shape, start) in sorted(places.items(), key=lambda item: item[1][2]):
         if start != end:
-            raise _DamageError(f"{name} begins at byte {start} of the data, expected {end}")
+            raise DamageError(f"{name} begins at byte {start} of the data, expected {end}")
         end = start + _bytes(dtype, shape)
     if end != size - 8 - length:
-        raise _DamageError(f"the arrays take {end} bytes, the file has {size - 8 - length}")
+        raise DamageError(f"the arrays take {end} bytes, the file has {size - 8 - length}")
     return places, structure, 8 + length
 
 
 def _checked_place(name: str, entry: Any, room: int) -> _Place:
     dtype, shape, (start, end) = _TYPES[entry["dtype"]], tuple(entry["shape"]), entry["data_offsets"]
-    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)) or len(shape) > _MAX_AXES:
-        raise _DamageError(f"{name} has shape {shape} at bytes {start} to {end}")
-    if math.prod(max(n, 1) for n in shape) > _LIMIT:  # a 0 among the sizes could hide it
-        raise _DamageError(f"{name} of shape {shape} is too large")
+    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)) or len(shape) > MAX_AXES:
+        raise DamageError(f"{name} has shape {shape} at bytes {start} to {end}")
+    if math.prod(max(n, 1) for n in shape) > MOST_ELEMENTS:  # a 0 among the sizes could hide it
+        raise DamageError(f"{name} of shape {shape} is too large")
     if end > room or end - start != _bytes(dtype, shape):
-        raise _DamageError(f"{name} of shape {shape} and type {dtype} cannot lie at bytes {start} to {end} of {room}")
+        raise DamageError(f"{name} of shape {shape} and type {dtype} cannot lie at bytes {start} to {end} of {room}")
     return dtype, shape, start
 
 
@@ -241,30 +248,37 @@ def _bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
     return dtype.itemsize * math.prod(shape)  # in Python's integers, which do not overflow
 
 
-def _read_array(
+def read_array(
     file: BinaryIO, begin: int, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], start: int
 ) -> Array:
     try:
         array = np.empty(shape, dtype)
     except MemoryError:
-        raise _DamageError(f"{name} of shape {shape} and type {dtype} does not fit into the memory") from None
+        raise DamageError(f"{name} of shape {shape} and type {dtype} does not fit into the memory") from None
     raw = array.reshape(-1).view(np.uint8)
     file.seek(begin + start)
     if file.readinto(raw) != array.nbytes:  # type: ignore[attr-defined]  # any open file has it
-        raise _DamageError("the file became shorter while it was read")
-    if dtype.kind == "b" and (raw > 1).any():
-        raise _DamageError(f"{name} holds bytes that are neither False nor True")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+        raise DamageError("the file became shorter while it was read")
+    return native(array, name)
 
 
-def _with_arrays(structure: Any, path: tuple[str, ...], arrays: dict[str, Array]) -> Any:
+def native(array: Array, name: str) -> Array:
+    """An array as it lay in a file, in a type of NumPy and in the byte order of this machine."""
+    if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+        raise DamageError(f"{name} holds bytes that are neither False nor True")
+    if array.dtype.kind == "V":  # BFLOAT16, in either byte order
+        return np.asarray(array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _with_arrays(structure: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> Any:
     """The state again: for each None the array of that path, which is taken out of the arrays."""
     if len(path) > _MAX_DEPTH:
-        raise _DamageError(f"the state is nested deeper than {_MAX_DEPTH} levels at {'/'.join(path)[:60]}...")
+        raise DamageError(f"the state is nested deeper than {_MAX_DEPTH} levels at {'/'.join(path)[:60]}...")
     if structure is None:
         name = "/".join(path)  # only here: a file could put a million numbers below a name of a million letters
         if name not in arrays:
-            raise _DamageError(f"{name} is missing")
+            raise DamageError(f"{name} is missing")
         return arrays.pop(name)
     if isinstance(structure, dict):
         return {key: _with_arrays(item, (*path, key), arrays) for key, item in structure.items()}

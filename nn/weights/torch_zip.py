@@ -1,0 +1,128 @@
+"""What is in a file of `torch.save`: a zip archive with a pickle, which says where each tensor lies in which file.
+
+Source: PyTorch's torch/serialization.py and torch/_utils.py (the layout, and what a tensor is rebuilt from).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nn.serialization import BFLOAT16, Array, DamageError, native
+from nn.weights.archive import Archive
+from nn.weights.npz import bytes_of
+from nn.weights.pickles import MOST_BYTES, Functions, Global, unpickled
+from nn.weights.stored import Stored, checked_shape
+
+PICKLE = "data.pkl"
+_MAX_AXES = 8  # more than any layer has
+_TYPES: dict[str, np.dtype[Any]] = {
+    "torch.DoubleStorage": np.dtype("f8"),
+    "torch.FloatStorage": np.dtype("f4"),
+    "torch.HalfStorage": np.dtype("f2"),
+    "torch.BFloat16Storage": BFLOAT16,
+    "torch.LongStorage": np.dtype("i8"),
+    "torch.IntStorage": np.dtype("i4"),
+    "torch.ShortStorage": np.dtype("i2"),
+    "torch.CharStorage": np.dtype("i1"),
+    "torch.ByteStorage": np.dtype("u1"),
+    "torch.BoolStorage": np.dtype("?"),
+}
+
+
+class _Storage(NamedTuple):
+    """Numbers that lie one after the other in a file of the archive."""
+
+    name: str
+    dtype: np.dtype[Any]
+    length: int
+
+
+def contents(archive: Archive) -> Any:
+    """What was given to `torch.save`, with `Stored` arrays in the place of tensors."""
+    pickles = [name for name in archive.members if name.count("/") == 1 and name.endswith(f"/{PICKLE}")]
+    if len(pickles) != 1:
+        raise DamageError(f"a zip archive with {len(pickles)} files {PICKLE}, expected one as PyTorch writes it")
+    folder = pickles[0].removesuffix(PICKLE)
+    if f"{folder}constants.pkl" in archive.members:
+        raise DamageError(
+            "a program of TorchScript; in PyTorch, save the weights alone: torch.save(model.state_dict(), path)"
+        )
+    packed = [member.name for member in archive.members.values() if member.packed]
+    if packed:
+        raise DamageError(f"{packed[0]!r} is compressed, which PyTorch never does")
+    order = archive.read(f"{folder}byteorder", 10) if f"{folder}byteorder" in archive.members else b"little"
+    reader = _Reader(archive, folder, big=order == b"big")
+    return unpickled(archive.read(pickles[0], MOST_BYTES), reader.functions(), reader.storage)
+
+
+class _Reader:
+    """Makes arrays of what the pickle says, after checking it; the numbers are read later."""
+
+    def __init__(self, archive: Archive, folder: str, big: bool) -> None:
+        self.archive = archive
+        self.folder = folder
+        self.big = big  # the byte order of the machine that wrote the file
+        self.known: dict[_Storage, Array] = {}  # what has been read: tensors may share a storage
+
+    def functions(self) -> Functions:
+        return {
+            "collections.OrderedDict": self.ordered_dict,
+            "torch._utils._rebuild_tensor_v2": self.tensor,
+            "torch._utils._rebuild_parameter": self.parameter,
+            **dict.fromkeys(_TYPES),
+        }
+
+    def ordered_dict(self, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+        if arguments:
+            raise DamageError("an ordered dict in the pickle is made of something, expected an empty one")
+        return {}
+
+    def storage(self, description: Any) -> _Storage:
+        """From ("storage", its class, the name of its file, a device, the number of its elements)."""
+        match description:
+            case ("storage", Global(kind), str(key), str(), int(count)) if kind in _TYPES and type(count) is int:
+                name, dtype = f"{self.folder}data/{key}", _TYPES[kind].newbyteorder(">" if self.big else "<")
+                member = self.archive.members.get(name)
+                if member is None:
+                    raise DamageError(f"the file {name!r} is missing in the zip archive")
+                if member.size != count * dtype.itemsize:
+                    raise DamageError(f"{name!r} has {member.size:,} bytes, which are not {count:,} of {kind}")
+                return _Storage(name, dtype, count)
+        raise DamageError("a storage in the pickle is not described as PyTorch does it")
+
+    def tensor(self, arguments: tuple[Any, ...]) -> Stored:
+        """From (storage, offset, shape, strides, ...), all in elements."""
+        match arguments:
+            case (_Storage() as storage, int(offset), tuple(sizes), tuple(strides), *_):
+                shape = checked_shape(f"a tensor in {storage.name!r}", sizes)
+                whole = all(type(n) is int and n >= 0 for n in (offset, *strides))
+                if not whole or len(strides) != len(shape) or len(shape) > _MAX_AXES:
+                    raise DamageError(f"a tensor in {storage.name!r} has strides or axes that no weights have")
+                last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
+                if 0 not in shape and last >= storage.length:
+                    raise DamageError(f"a tensor of shape {shape} runs over the end of {storage.name!r}")
+                return Stored(storage.dtype, shape, partial(self.view, storage, offset, shape, strides))
+        raise DamageError("a tensor in the pickle is not described as PyTorch does it")
+
+    def parameter(self, arguments: tuple[Any, ...]) -> Stored:
+        """From (tensor, whether it learns, hooks)."""
+        match arguments:
+            case (Stored() as stored, *_):
+                return stored
+        raise DamageError("a parameter in the pickle is not described as PyTorch does it")
+
+    def numbers(self, storage: _Storage) -> Array:
+        """All numbers of a storage (n,)."""
+        if storage not in self.known:
+            self.known[storage] = native(bytes_of(self.archive, storage.name).view(storage.dtype), storage.name)
+        return self.known[storage]
+
+    def view(self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+        if 0 in shape:
+            return np.empty(shape, storage.dtype if storage.dtype.kind != "V" else np.float32)
+        numbers = self.numbers(storage)[offset:]
+        steps = tuple(stride * numbers.itemsize if size > 1 else 0 for size, stride in zip(shape, strides))
+        return np.lib.stride_tricks.as_strided(numbers, shape, steps, writeable=False)
