@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import tensorgraph as tg
@@ -64,13 +65,15 @@ def _train(given: dict[str, Any], parser: arguments.Parser) -> int:
     return train.run(settings, out, resume, given.get("log"), given.get("pictures"), given.get("quiet", False))
 
 
-def _trained(given: dict[str, Any], parser: arguments.Parser) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The network and the data that weights belong to, and the weights: a checkpoint knows all of it."""
-    state = load(given["weights"])
-    if "notes" in state and "position" in state:
-        given = _noted(read(given["weights"])["notes"], parser) | given
-        state = state["model"]
-    return {name: given.get(name, usual) for name, usual in arguments.PARTS.items()}, state
+def _trained(given: dict[str, Any], parser: arguments.Parser) -> tuple[dict[str, Any], dict[str, Any] | str]:
+    """The network and the data that weights belong to, and the weights, or their file: a checkpoint knows all of it."""
+    weights: dict[str, Any] | str = given["weights"]
+    with suppress(FileFormatError):  # a file of another program may be right; it is read when the network is known
+        state = load(given["weights"])
+        if "notes" in state and "position" in state:
+            given = _noted(read(given["weights"])["notes"], parser) | given
+            weights = state["model"]
+    return {name: given.get(name, usual) for name, usual in arguments.PARTS.items()}, weights
 
 
 def _noted(notes: dict[str, Any], parser: arguments.Parser) -> dict[str, Any]:

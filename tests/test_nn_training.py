@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch_files
 from training_samples import same
 
 import nn
@@ -399,12 +400,28 @@ def failed(arguments, capsys):
     return message
 
 
+def test_weights_of_other_programs(trained, tmp_path, capsys):
+    _, folder = trained
+    ours = nn.load(folder / "numpy_cnn.safetensors")
+    np.savez(tmp_path / "w.npz", **ours)
+    (tmp_path / "w.pth").write_bytes(torch_files.saved(ours))
+    said = []
+    for path in (folder / "numpy_cnn.safetensors", tmp_path / "w.npz", tmp_path / "w.pth"):
+        assert main(["evaluate", str(path)]) == 0
+        said.append(capsys.readouterr().out)
+    assert "test images are recognized" in said[0]
+    assert said[1:] == said[:1] * 2
+    text = failed(["evaluate", str(tmp_path / "w.pth"), "--model", "lenet5"], capsys)
+    assert "the weights are not those of lenet5; --model names the network" in text
+
+
 def test_files_that_are_no_weights_are_told(trained, tmp_path, capsys):
     _, folder = trained
     weights = str(folder / "numpy_cnn.safetensors")
     (tmp_path / "junk").write_bytes(b"junk")
     assert "No such file" in failed(["evaluate", str(tmp_path / "gone")], capsys)
-    assert "not a safetensors file, or cut short" in failed(["evaluate", str(tmp_path / "junk")], capsys)
+    assert "load_state_dict_file: " in (told := failed(["evaluate", str(tmp_path / "junk")], capsys))
+    assert "junk" in told
     assert "no checkpoint of a training" in failed(["train", "--resume", weights], capsys)
     assert "the weights are not those of lenet5" in failed(["evaluate", weights, "--model", "lenet5"], capsys)
 

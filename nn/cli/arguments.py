@@ -58,7 +58,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     _add_parts(train)
     _add_recipe(train)
     evaluate.add_argument(
-        "weights", help="the file with the weights, or a checkpoint, which knows the network and the data"
+        "weights",
+        help="the file with the weights, .npz and .pth too; or a checkpoint, which knows the network and the data",
     )
     predict.add_argument("images", nargs="+", metavar="image", help="a file with a picture, such as image.png")
     predict.add_argument("--weights", required=True, metavar="FILE", help=_WEIGHTS)
@@ -69,7 +70,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     return top, {"train": train, "evaluate": evaluate, "predict": predict}
 
 
-_WEIGHTS = "the file with the weights; or a checkpoint, which knows its network and its data"
+_WEIGHTS = "the file with the weights, .npz and .pth too; or a checkpoint, which knows its network and its data"
 _PREDICT = """\
 Say what a trained network takes pictures for, with the probabilities of the three most likely classes. A picture is
 brought to the size of the network's images. Digits on paper, dark on bright, are inverted, cut out and centred as those

@@ -13,13 +13,15 @@ from nn.cli.failure import Failure
 from nn.data import DataLoader
 from nn.module import Module
 from nn.optim import SGD
+from nn.serialization import FileFormatError
 from nn.training import Accuracy, ConfusionMatrix, Trainer
 from nn.training.progress import say
+from nn.weights import load_state_dict_file
 
 _MOST = 3  # so many mistakes and classes are named
 
 
-def evaluate(settings: dict[str, Any], weights: dict[str, Any], drawings: str | None) -> int:
+def evaluate(settings: dict[str, Any], weights: dict[str, Any] | str, drawings: str | None) -> int:
     """Test a network on the test images, and draw pictures into a folder if there is one; returns the exit status."""
     if drawings is not None:
         check_folder(drawings)
@@ -52,7 +54,7 @@ def _times(n: int) -> str:
     return {1: "once", 2: "twice"}.get(n, f"{n:,} times")
 
 
-def predict(settings: dict[str, Any], weights: dict[str, Any], images: list[str]) -> int:
+def predict(settings: dict[str, Any], weights: dict[str, Any] | str, images: list[str]) -> int:
     """Say what is on pictures; returns the exit status."""
     from nn.cli.pictures import read_ink, read_picture
 
@@ -72,14 +74,19 @@ def predict(settings: dict[str, Any], weights: dict[str, Any], images: list[str]
     return 0
 
 
-def _ready(settings: dict[str, Any], weights: dict[str, Any]) -> tuple[Module, datasets.Pictures, list[Any]]:
+def _ready(settings: dict[str, Any], weights: dict[str, Any] | str) -> tuple[Module, datasets.Pictures, list[Any]]:
     """The network with its weights, the data, and what makes their images those of the network."""
     wanted = networks.wanted(settings["model"])
     pictures = datasets.known(settings["data"], wanted, settings["image_size"])
     fit, _ = datasets.fitted(settings["data"], pictures.shape, wanted)
     model = networks.network(settings["model"], len(pictures.classes), 0)
     try:
-        model.load_state_dict(weights)
+        if isinstance(weights, str):
+            load_state_dict_file(model, weights)
+        else:
+            model.load_state_dict(weights)
+    except FileFormatError:
+        raise
     except (TypeError, ValueError) as error:
         raise Failure(f"the weights are not those of {settings['model']}; --model names the network. {error}") from None
     return model, pictures, fit
