@@ -58,7 +58,6 @@ FLAT = [
         "saturated: gradients of 1e-10 beside 1e-44",
         lambda x: tg.sigmoid(50.0 * x),
         X,
-        verdict="precision",
     ),
     case("`tanh(100 x)`", "saturated to the last bit", lambda x: tg.tanh(100.0 * x), X),
     case("`exp(-x^2)` at 6", "a tail of 1e-16", lambda x: tg.exp(-x * x), np.array([6.0, 5.0, 0.1])),
@@ -282,6 +281,13 @@ ROUNDED = [
         lambda x: tg.tanh(tg.sin(x).astype("float32").astype("float64") * 3.0),
         X,
     ),
+    case(
+        "float16 inside, and back",
+        "values rounded to 3 digits: a staircase with steps of 1e-3",
+        lambda x: tg.sin(x.astype("float16")).astype("float64"),
+        X,
+        verdict="precision",
+    ),
     case("a float32 constant", "an array of lower precision", lambda x: x * np.float32(0.1), X),
     case("rounded to 1e-9", "jumps too small to see", lambda x: x * x + 1e-12 * np.floor(1e3 * x.detach().data), X),
     case(
@@ -331,6 +337,12 @@ SHAPES = [
     case("a result that depends on nothing", "a constant", lambda x: (tg.tensor([1.0, 2.0]), x * 2.0), X),
     case(
         "10,000 elements", "too many to go through one by one", lambda x: tg.sin(x) * x, np.linspace(-3.0, 3.0, 10_000)
+    ),
+    case(
+        "2,000 elements, some of 1e-9",
+        "kinks very near, and large numbers beside",
+        lambda x: tg.abs(x) ** 1.5 + tg.relu(x),
+        np.where(np.arange(2000) % 100 == 7, 1e-9, 1.0) * np.cos(np.arange(2000.0)),
     ),
     case("10,000 elements of very different size", "from 1e-6 to 1e6", lambda x: tg.log(x), np.logspace(-6, 6, 10_000)),
 ]

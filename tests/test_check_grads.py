@@ -130,6 +130,17 @@ def test_one_wrong_element_in_ten_thousand_is_found():
     assert error.error < 1e-6
 
 
+def test_a_wrong_element_of_a_thousandth_among_ten_thousand_is_found():
+    """Steps that are small enough for it hide it beside the others; those along which it shows are long for it."""
+    op = wrong_op("small_one", lambda g, out, x: g * 2 * x * (np.arange(10_000.0) != 77), lambda x: x * x)
+    x = np.random.default_rng(2).uniform(0.5, 2.0, 10_000)
+    x[77] = 1e-3
+    error = verdict(op, x)
+    assert (error.verdict, error.index, error.op) == ("wrong", (77,), "small_one")
+    assert error.analytic == 0
+    assert abs(error.numeric) > 1e-3
+
+
 def test_a_detached_value_is_wrong():
     error = verdict(lambda x: x.detach() * x, X)
     assert error.verdict == "wrong"

@@ -19,6 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RATIO = 4.0  # from one step to the next
 SHORTEST = 22  # 4^-22 = 6e-14 of the first step
 LONGEST = 6  # 4096 times the first step: for what is linear and drowns in rounding
+ODD = 0.7  # a spacing that no grid of rounded numbers is in step with
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -32,7 +33,7 @@ class Slope(NamedTuple):
     clear: bool = False  # known to four digits, not 0, and the same to both sides
 
 
-def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: float) -> Slope:
+def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float = 1.0) -> Slope:
     """d/dt of sum(weights * line(t)) at t = 0.
 
     Arguments:
@@ -40,10 +41,11 @@ def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: f
         weights: a number for each element of its result.
         claim: what the slope is said to be; where the first steps say so too, no others are tried.
         scale: what counts as a slope of ordinary size, so that one near 0 need not be known to its last digit.
+        far: what does not move over so long a step, does not depend on t: it is not rounded anew.
 
     Source: Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982.
     """
-    sweep = _Sweep(line, weights, claim, scale)
+    sweep = _Sweep(line, weights, claim, scale, far)
     for k in range(SHORTEST):
         sweep.add(RATIO**-k)
         if k >= 3 and (sweep.settled() or (claim and (sweep.refuted() or sweep.drowned))):
@@ -99,9 +101,11 @@ _NONE = _Candidate(0.0, 0.0, np.inf)
 class _Sweep:
     """Quotients for many steps, and the best that can be made of them."""
 
-    def __init__(self, line: Callable[[float], Array], weights: Array, claim: float, scale: float) -> None:
+    def __init__(self, line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float) -> None:
         self._line, self._weights, self._claim, self._scale = line, weights, claim, scale
         self._here = line(0.0)
+        self._far = far
+        self._moves = (line(far) != self._here) | (line(-far) != self._here) if far > 1 else self._here != self._here
         self._eps = float(np.finfo(self._here.dtype).eps)
         self._quotients: dict[float, _Quotient] = {}  # by step
         self._improved: dict[float, float] = {}  # by the shorter of two steps
@@ -116,8 +120,10 @@ class _Sweep:
             # Differences first, element by element: in a sum, large elements would round away small ones.
             value = float(np.vdot(self._weights, after - before)) / (2 * step)
             gap = float(np.vdot(self._weights, (after - self._here) - (self._here - before))) / step
-            size = norm(self._weights * np.maximum(np.abs(after), np.abs(before)))
-        rounding = 2 * (self._eps * size + EPS * abs(value)) / step  # of the results, and of the place
+            self._moves = self._moves | (after != self._here) | (before != self._here)
+            sizes = self._weights * np.maximum(np.abs(after), np.abs(before))
+        rounded = norm(sizes[self._moves]) / step + norm(sizes[~self._moves]) / self._far
+        rounding = 2 * (self._eps * rounded + EPS * abs(value) / step)  # of the results, and of the place
         if np.isfinite(value + gap + rounding):
             self._quotients[step] = _Quotient(value, gap, rounding)
             self._improve(step)
@@ -145,8 +151,8 @@ class _Sweep:
 
         Source: More and Wild, "Estimating computational noise", 2011.
         """
-        for k in range(SHORTEST - 2, 5, -2):
-            points = np.array([self._sum(RATIO**-k * j) for j in range(8)])
+        for k in range(SHORTEST - 2, 3, -2):
+            points = np.array([self._sum(ODD * RATIO**-k * j) for j in range(8)])
             if not np.isfinite(points).all():
                 continue
             levels = [_noise_level(points, order) for order in (4, 5, 6)]

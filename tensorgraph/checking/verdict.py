@@ -37,6 +37,7 @@ class Finding(NamedTuple):
     numeric: float = 0.0
     error: float = 0.0  # of the numeric value, estimated
     clear: bool = False  # the numeric value is known well, is not 0, and is the same to both sides
+    open: bool = False  # wrong along a direction, unless a closer look at the element that differs says otherwise
 
     @property
     def apart(self) -> float:
@@ -107,10 +108,10 @@ class _Argument:
             # Of different lengths, or errors of one size, as of a pixel in the wrong window, would often cancel.
             lengths = rng.choice([-1.0, 1.0], n) * rng.integers(64, 193, n) / 128
             for found, part in self._parts(lengths, effort.parts):
-                if found.verdict == "wrong":
-                    yield self._culprit(part)
+                decided = self._culprit(part, found) if found.verdict == "wrong" else found
+                yield decided
+                if decided.verdict == "wrong":
                     return
-                yield found
         largest = np.argpartition(-np.abs(self._gradient).ravel(), effort.samples // 2)[: effort.samples // 2]
         others = rng.choice(n, effort.samples - len(largest), replace=False)
         yield from map(self._element, {*largest.tolist(), *others.tolist()})
@@ -135,17 +136,16 @@ class _Argument:
             if found.verdict == "kink" and len(places) > 1 and len(waiting) < most:
                 waiting += np.array_split(places, 2)
 
-    def _culprit(self, lengths: Array) -> Finding:
+    def _culprit(self, lengths: Array, whole: Finding) -> Finding:
         """The element that is wrong: the half of the direction in which slope and gradient are further apart has it."""
-        places = np.flatnonzero(lengths)
-        found = Finding("right")
+        places, found = np.flatnonzero(lengths), whole
         while len(places) > 1:
             halves = np.array_split(places, 2)
             parts = [self._direction(np.where(np.isin(np.arange(lengths.size), half), lengths, 0.0)) for half in halves]
             worse = int(abs(parts[1].analytic - parts[1].numeric) > abs(parts[0].analytic - parts[0].numeric))
             places, found = halves[worse], parts[worse]
         element = self._element(int(places[0]))
-        return element if element.verdict in ("wrong", "kink") else found._replace(verdict="wrong")
+        return element if whole.open or element.verdict in ("wrong", "kink") else found._replace(verdict="wrong")
 
     def _compare(self, direction: Array, index: tuple[int, ...] | None) -> Finding:
         """Over steps as large as the largest element that moves; if that says no, over those as small as each is."""
@@ -157,15 +157,22 @@ class _Argument:
             return found
         near = 2.0 ** np.floor(np.log2(np.where(sizes > 0, sizes, 1.0)))  # no further than kinks, poles and edges at 0
         if index is not None:
-            closer = self._over(direction, float(near[index]), index, abs(float(self._gradient[index])))
+            of_this = abs(float(self._gradient[index]))
+            closer = self._over(direction, float(near[index]), index, of_this, far=unit / near[index])
         else:
             closer = self._over(direction * near, 1.0, None, float(np.abs(self._gradient * near).max()))
-        if closer.verdict == "right":  # unless nothing moves there at all, but does clearly further away
-            return found if closer.numeric == 0 and found.clear else closer
+        if closer.verdict == "right":
+            # Nothing moves so near, but does clearly further away; or, along a direction, steps as small as each
+            # element is hide a small one beside all others: then the element that differs decides.
+            if closer.numeric == 0 and found.clear:
+                return found
+            return found._replace(open=True) if index is None and found.verdict == "wrong" else closer
         return closer if closer.verdict == "wrong" and closer.clear and found.verdict != "wrong" else found
 
-    def _over(self, direction: Array, unit: float, index: tuple[int, ...] | None, largest: float) -> Finding:
-        """The comparison along a line, with `unit` as the first step."""
+    def _over(
+        self, direction: Array, unit: float, index: tuple[int, ...] | None, largest: float, far: float = 1.0
+    ) -> Finding:
+        """The comparison along a line, with `unit` as the first step; `far` of them reach all that depends on it."""
 
         def line(t: float) -> Array:
             inputs = list(self._inputs)
@@ -182,7 +189,7 @@ class _Argument:
 
         analytic = float(np.vdot(self._gradient, direction))
         scale = norm(self._gradient * direction) if index is None else self._largest
-        found = slope(line, self._weights, analytic * unit, scale * unit)
+        found = slope(line, self._weights, analytic * unit, scale * unit, far)
         numeric, error = found.value / unit, found.error / unit
         found = Slope(numeric, error, found.kink, found.floor / unit, found.clear)
         verdict = _verdict(analytic, found, scale, largest)
