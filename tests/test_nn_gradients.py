@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
 import nn
 import tensorgraph as tg
+from nn.testing import models
 from tensorgraph.testing import GradientError, check_grads, strategies
 
 UNDECIDED = ("kink", "precision")  # such an example says nothing about the rules
@@ -208,3 +209,18 @@ def test_losses(name, reduction, data, seed):
 def test_cross_entropy_of_probabilities(x, seed):
     p = rng(seed).dirichlet(np.ones(3), 2)
     judged(lambda x: nn.CrossEntropyLoss()(x, p), x)
+
+
+# --- whole networks --------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=examples(40))
+@given(case=models())
+def test_small_networks(case):
+    judged(case.model, case.x)
+
+
+def test_a_network_shrinks_to_what_matters():
+    shortest = find(models(), lambda case: any(isinstance(layer, nn.MaxPool2d) for layer in case.model))
+    assert [type(layer).__name__ for layer in shortest.model] == ["MaxPool2d", "Flatten", "Linear"]
+    assert shortest.x.shape == (2, 1, 2, 2)

@@ -141,6 +141,13 @@ def test_examples_at_kinks_are_passed_over():
     rectified()
 
 
+def test_the_profile_without_deadlines_is_there_and_not_loaded():
+    assert settings.get_profile("tensorgraph").deadline is None
+    code = "import hypothesis, tensorgraph as tg; tg.testing.strategies; print(hypothesis.settings().deadline)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() != "None"
+
+
 def test_hypothesis_is_loaded_only_when_it_is_asked_for():
     code = "import sys, tensorgraph as tg; tg.testing.check_grads; print('hypothesis' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -26,6 +27,8 @@ __all__ = [
     "programs",
     "tensors",
 ]
+
+settings.register_profile("tensorgraph", deadline=None)  # a busy machine is not a failure; loaded by who wants it
 
 LAYOUTS = ("C", "Fortran", "backwards", "every other", "channels last")
 
