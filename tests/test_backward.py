@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensorgraph as tg
+from tensorgraph.kernels._choice import LARGE
 
 
 def leaf(values, dtype=np.float64):
@@ -361,3 +362,23 @@ def test_an_error_in_the_rule_for_all_gradients_names_the_operation(monkeypatch)
     with pytest.raises(ZeroDivisionError) as caught:
         y.backward()
     assert caught.value.__notes__ == ["in linear: the gradient rule for all its arguments"]
+
+
+# --- large arrays ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [LARGE - 1, LARGE, LARGE + 1])
+def test_gradients_of_several_uses_are_added_whatever_their_size(size):
+    x = tg.tensor(np.ones(size, np.float32), requires_grad=True)
+    up = np.arange(size, dtype=np.float32)
+    (x * 2.0 + x * 3.0).backward(up)
+    np.testing.assert_array_equal(x.grad.numpy(), 5.0 * up)
+
+
+def test_gradients_by_a_value_on_the_way_are_found_where_nothing_is_recorded():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    h = x * 2.0
+    y = (h * h).sum()
+    with tg.no_grad():
+        (g,) = tg.gradients(y, h)
+    np.testing.assert_array_equal(g.numpy(), [4.0, 8.0])

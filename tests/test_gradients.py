@@ -192,3 +192,33 @@ def test_a_gradient_penalty():
     wv, xv = np.array([2.0, -1.0]), np.array([0.5, 3.0])
     same(w.grad, 2 * wv * (1 + wv * xv) * np.exp(2 * wv * xv))
     same(x.grad, 2 * wv**3 * np.exp(2 * wv * xv))
+
+
+def test_an_argument_whose_rule_gives_nothing_has_a_gradient_of_zeros():
+    @tg.extend.primitive(gate="function", name="sends_nothing")
+    def op(x, /):
+        return np.floor(x)
+
+    op.vjp(x=lambda g, out, x: None)
+    x = tg.tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    (g,) = tg.gradients(op(x).sum(), x)
+    assert g.dtype == np.float32
+    np.testing.assert_array_equal(g.numpy(), np.zeros((2, 3)))
+
+
+def test_rules_run_on_arrays_unless_the_gradients_are_recorded():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    seen = []
+
+    def watch(node, g, downstream):
+        seen.extend(type(d) for d in (g, *downstream) if d is not None)
+
+    for create_graph in (False, True):
+        y = (tg.sin(x) * x).sum()
+        seen.clear()
+        tg.hooks.on_backward.append(watch)
+        try:
+            tg.gradients(y, x, create_graph=create_graph)
+        finally:
+            tg.hooks.on_backward.remove(watch)
+        assert set(seen) == {tg.Tensor if create_graph else np.ndarray}
