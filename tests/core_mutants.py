@@ -29,8 +29,8 @@ SUBJECTS = {  # the tests that are about each file
     "_backward": "backward autodiff gradients nesting recording tape errors graph",
     "_broadcast": "backward gradients op_errors empty",
     "_primitive": "errors op_errors explain graph promotion protocols recording reported empty backward",
-    "_tape": "tape recording backward value_safety graph",
-    "autodiff": "autodiff gradients nesting backward recording",
+    "_tape": "tape explain recording backward value_safety graph",
+    "autodiff": "autodiff errors gradients nesting backward recording",
 }
 LEFT_OUT = (  # what is slow, and what is about the user's line: mutmut's own calls would be taken for it
     "a_million_operations",

@@ -222,3 +222,12 @@ def test_rules_run_on_arrays_unless_the_gradients_are_recorded():
         finally:
             tg.hooks.on_backward.remove(watch)
         assert set(seen) == {tg.Tensor if create_graph else np.ndarray}
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (1, 2), (3, 1), (3, 2)])
+def test_the_gradient_of_a_sum_over_broadcast_axes_by_what_was_summed(shape):
+    x, up = leaf(np.ones(shape)), leaf(np.ones((3, 2)))
+    (g,) = tg.gradients(tg.broadcast_to(x, (3, 2)), x, up, create_graph=True)
+    weights = np.arange(1.0, 1.0 + g.size).reshape(shape)
+    (d,) = tg.gradients(g, up, plain(weights))
+    same(d, np.broadcast_to(weights, (3, 2)))
