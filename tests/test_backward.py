@@ -382,3 +382,17 @@ def test_gradients_by_a_value_on_the_way_are_found_where_nothing_is_recorded():
     with tg.no_grad():
         (g,) = tg.gradients(y, h)
     np.testing.assert_array_equal(g.numpy(), [4.0, 8.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rule_that_computes_in_another_precision_gives_a_gradient_of_the_arguments_type(dtype):
+    @tg.extend.primitive(gate="function", name="other_precision")
+    def op(x, /):
+        return x * 2
+
+    other = np.float64 if dtype == np.float32 else np.float32
+    op.vjp(x=lambda g, out, x: (g * 2).astype(other))
+    x = leaf([1.0, 2.0], dtype)
+    op(x).backward(np.array([3.0, 5.0], dtype))
+    assert x.grad.dtype == dtype
+    same(x.grad, [6.0, 10.0])
