@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from nn.serialization import Array, DamageError, native
+from nn.serialization import MAX_AXES, MOST_ELEMENTS, Array, DamageError, native
 from nn.weights.archive import Archive
-from nn.weights.stored import Stored, checked_shape
+from nn.weights.stored import Stored
 
 _MOST_ARRAYS = 2_000  # each has a header of its own to be read
 _MAGIC = b"\x93NUMPY"
@@ -53,7 +53,9 @@ def _stored(archive: Archive, name: str) -> Stored:
         objects = " (objects, which only a pickle can make)" if code[1] == "O" else ""
         raise DamageError(f"{name!r} has the type {code!r}{objects}, expected numbers")
     dtype = np.dtype(code)
-    shape = checked_shape(name, tuple(int(size) for size in sizes.split(",") if size.strip()))
+    shape = tuple(int(size) for size in sizes.split(",") if size.strip())
+    if len(shape) > MAX_AXES or math.prod(max(n, 1) for n in shape) > MOST_ELEMENTS:  # a 0 could hide a large one
+        raise DamageError(f"{name!r} of shape {shape} is too large")
     size = archive.members[name].size - begin
     if size != dtype.itemsize * math.prod(shape):
         raise DamageError(f"{name!r} has {size:,} bytes, which is not what {shape} of {dtype} take")

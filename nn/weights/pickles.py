@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from nn.serialization import DamageError
 
 MOST_BYTES = 8_000_000
-_MOST_STEPS = 150_000  # instructions: each takes time and some memory
-_PART = 3  # as many instructions as each argument of a call counts, and each part of a persistent id
+_MOST_STEPS = 170_000  # instructions: each takes time and some memory; ResNet-152 with Adam's state has 162,000
+_CALL, _PART = 2, 3  # as many instructions as a call counts, and each of its arguments or part of a persistent id
 _MOST_MARKS = 100  # below each other: one for each list, dict and tuple in which the machine is
 _MOST_NAME = 200  # bytes of the name of a function
 
@@ -57,14 +57,15 @@ class _Machine:
         self.persistent = persistent
 
     def run(self) -> Any:
+        data, instruction = self.data, _INSTRUCTIONS.get
         try:
             while self.steps < _MOST_STEPS:
                 self.steps += 1
-                code = self.data[self.place]
+                code = data[self.place]
                 self.place += 1
                 if code == _STOP:
                     return self.stack.pop()
-                _INSTRUCTIONS.get(code, _Machine.unknown)(self)
+                instruction(code, _Machine.unknown)(self)
         except (LookupError, UnicodeDecodeError):
             raise DamageError(f"the pickle is damaged at byte {self.place - 1:,}") from None
         raise DamageError(f"the pickle has more than the {_MOST_STEPS:,} instructions that are followed")
@@ -124,7 +125,7 @@ class _Machine:
         known = self.functions.get(function.name) if type(function) is Global else None
         if known is None or type(arguments) is not tuple:
             raise DamageError(f"the pickle calls what is no function, at byte {self.place - 1:,}")
-        self.steps += _PART * len(arguments)
+        self.steps += _CALL + _PART * len(arguments)
         self.push(known(arguments))
 
     def refer(self) -> None:
@@ -160,7 +161,8 @@ class _Machine:
         self.push(self.take(self.number(4)).decode())
 
     def small(self) -> None:
-        self.stack.append(self.byte())
+        self.stack.append(self.data[self.place])  # as `byte`, of which there may be many
+        self.place += 1
 
     def integer(self, length: int) -> None:
         self.push(int.from_bytes(self.take(length), "little", signed=True))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn.serialization import MAX_AXES, MOST_ELEMENTS, Array, DamageError
+from nn.serialization import Array
 
 
 class Stored(NamedTuple):
@@ -22,12 +21,3 @@ class Stored(NamedTuple):
     def kind(self) -> str:
         """The letter of its NumPy type when it has been read: "f", "i", "u" or "b"."""
         return "f" if self.dtype.kind == "V" else self.dtype.kind
-
-
-def checked_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """A shape from a file, if an array can have it."""
-    if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > MAX_AXES:
-        raise DamageError(f"{name} has no shape that an array can have")
-    if math.prod(max(n, 1) for n in shape) > MOST_ELEMENTS:  # a 0 among the sizes could hide it
-        raise DamageError(f"{name} of shape {shape} is too large")
-    return shape

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn.serialization import BFLOAT16, Array, DamageError, native
+from nn.serialization import BFLOAT16, MOST_ELEMENTS, Array, DamageError, native
 from nn.weights.archive import Archive
 from nn.weights.npz import bytes_of
 from nn.weights.pickles import MOST_BYTES, Functions, Global, unpickled
-from nn.weights.stored import Stored, checked_shape
+from nn.weights.stored import Stored
 
 PICKLE = "data.pkl"
 _MAX_AXES = 8  # more than any layer has
@@ -58,6 +58,19 @@ def contents(archive: Archive) -> Any:
     return unpickled(archive.read(pickles[0], MOST_BYTES), reader.functions(), reader.storage)
 
 
+def _lies_within(length: int, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> bool:
+    """Whether a tensor of that shape, offset and strides can be, and lies within so many numbers."""
+    if len(shape) != len(strides) or len(shape) > _MAX_AXES or offset < 0:
+        return False
+    last, size_of_all = offset, 1
+    for size, stride in zip(shape, strides):
+        if type(size) is not int or type(stride) is not int or size < 0 or stride < 0:
+            return False
+        last += (size - 1) * stride
+        size_of_all *= size or 1  # a 0 among the sizes could hide that the others are too large
+    return size_of_all <= MOST_ELEMENTS and (last < length or 0 in shape)
+
+
 class _Reader:
     """Makes arrays of what the pickle says, after checking it; the numbers are read later."""
 
@@ -82,37 +95,37 @@ class _Reader:
 
     def storage(self, description: Any) -> _Storage:
         """From ("storage", its class, the name of its file, a device, the number of its elements)."""
-        match description:
-            case ("storage", Global(kind), str(key), str(), int(count)) if kind in _TYPES and type(count) is int:
-                name, dtype = f"{self.folder}data/{key}", _TYPES[kind].newbyteorder(">" if self.big else "<")
-                member = self.archive.members.get(name)
-                if member is None:
-                    raise DamageError(f"the file {name!r} is missing in the zip archive")
-                if member.size != count * dtype.itemsize:
-                    raise DamageError(f"{name!r} has {member.size:,} bytes, which are not {count:,} of {kind}")
-                return _Storage(name, dtype, count)
-        raise DamageError("a storage in the pickle is not described as PyTorch does it")
+        if type(description) is not tuple or [type(part) for part in description] != [str, Global, str, str, int]:
+            raise DamageError("a storage in the pickle is not described as PyTorch does it")
+        word, kind, key, _, count = description
+        dtype = _TYPES.get(kind.name)
+        if word != "storage" or dtype is None:
+            raise DamageError(f"a storage in the pickle is a {word} of {kind.name}, which has no numbers")
+        name, dtype = f"{self.folder}data/{key}", dtype.newbyteorder(">" if self.big else "<")
+        member = self.archive.members.get(name)
+        if member is None:
+            raise DamageError(f"the file {name!r} is missing in the zip archive")
+        if member.size != count * dtype.itemsize:
+            raise DamageError(f"{name!r} has {member.size:,} bytes, which are not {count:,} of {kind.name}")
+        return _Storage(name, dtype, count)
 
     def tensor(self, arguments: tuple[Any, ...]) -> Stored:
         """From (storage, offset, shape, strides, ...), all in elements."""
-        match arguments:
-            case (_Storage() as storage, int(offset), tuple(sizes), tuple(strides), *_):
-                shape = checked_shape(f"a tensor in {storage.name!r}", sizes)
-                whole = all(type(n) is int and n >= 0 for n in (offset, *strides))
-                if not whole or len(strides) != len(shape) or len(shape) > _MAX_AXES:
-                    raise DamageError(f"a tensor in {storage.name!r} has strides or axes that no weights have")
-                last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
-                if 0 not in shape and last >= storage.length:
-                    raise DamageError(f"a tensor of shape {shape} runs over the end of {storage.name!r}")
-                return Stored(storage.dtype, shape, partial(self.view, storage, offset, shape, strides))
-        raise DamageError("a tensor in the pickle is not described as PyTorch does it")
+        if [type(part) for part in arguments[:4]] != [_Storage, int, tuple, tuple]:
+            raise DamageError("a tensor in the pickle is not described as PyTorch does it")
+        storage, offset, shape, strides = arguments[:4]
+        if not _lies_within(storage.length, offset, shape, strides):
+            raise DamageError(
+                f"a tensor of shape {shape}, offset {offset} and strides {strides} cannot lie in the "
+                f"{storage.length:,} numbers of {storage.name!r}"
+            )
+        return Stored(storage.dtype, shape, partial(self.view, storage, offset, shape, strides))
 
     def parameter(self, arguments: tuple[Any, ...]) -> Stored:
         """From (tensor, whether it learns, hooks)."""
-        match arguments:
-            case (Stored() as stored, *_):
-                return stored
-        raise DamageError("a parameter in the pickle is not described as PyTorch does it")
+        if not arguments or type(arguments[0]) is not Stored:
+            raise DamageError("a parameter in the pickle is not described as PyTorch does it")
+        return arguments[0]
 
     def numbers(self, storage: _Storage) -> Array:
         """All numbers of a storage (n,)."""
