@@ -5,6 +5,7 @@ Where they cannot be compiled, the package installs without them and the NumPy k
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -27,14 +28,21 @@ class BuildKernels(build_ext):
         import numpy as np  # at hand when something is built, not when the package's data is asked for
 
         extra = os.environ.get("TENSORGRAPH_CXXFLAGS", "").split()  # for sanitizers
-        for isa, flags in ISAS.items():
-            ext.extra_objects += self.compiler.compile(
-                [f"{FOLDER}/{name}.cpp" for name in KERNELS],
+
+        def compiled(job: tuple[str, str]) -> list[str]:
+            isa, name = job
+            objects: list[str] = self.compiler.compile(
+                [f"{FOLDER}/{name}.cpp"],
                 output_dir=f"{self.build_temp}/{isa}",
                 macros=[("TENSORGRAPH_ISA", isa)],
-                extra_postargs=[*FLAGS, *flags.split(), *extra],
+                extra_postargs=[*FLAGS, *ISAS[isa].split(), *extra],
                 depends=ext.depends,
             )
+            return objects
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # a compiler for each core
+            for objects in threads.map(compiled, [(isa, name) for isa in ISAS for name in KERNELS]):
+                ext.extra_objects += objects
         ext.include_dirs.append(np.get_include())
         ext.extra_compile_args += [*FLAGS, *extra]
         ext.extra_link_args += ["-pthread", *extra]
