@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from nn.serialization import DamageError
 
-MAGIC = b"PK\x03\x04"
+_MAGIC = b"PK\x03\x04"
 _MOST_FILES = 5_000
 _MOST_PACKED = 1032  # to one, what deflate can do
 _PIECE = 1 << 18  # bytes read at once
@@ -140,7 +140,7 @@ class Archive:
         header = self._tail(member.start, _LOCAL.size + len(expected))
         signature, *_, length, extra = _LOCAL.unpack_from(header)
         start = member.start + _LOCAL.size + length + extra
-        if signature != MAGIC or length != len(expected) or not header.endswith(expected):
+        if signature != _MAGIC or length != len(expected) or not header.endswith(expected):
             raise DamageError(f"the zip archive has something else in the place of {member.name!r}")
         if start + member.packed_size > member.end:
             raise DamageError(f"in the zip archive, {member.name!r} runs into what follows")

@@ -11,14 +11,13 @@ import numpy as np
 
 from nn.module import Module
 from nn.serialization import DamageError, FileFormatError, contents, read_array, shortened
-from nn.weights import npz, torch_zip
-from nn.weights.archive import MAGIC, Archive
 from nn.weights.stored import Stored
 
 _INSIDE = ("state_dict", "model_state_dict", "model")  # where a checkpoint has the weights of the model
 _WRAPPERS = ("module.", "_orig_mod.", "model.")  # before all names: DataParallel's, torch.compile's, Lightning's
 _COUNTER = "num_batches_tracked"  # of a batch norm
 _SHOWN, _LONGEST = 8, 80  # names of a kind that are printed, and the letters of one
+_ZIP = b"PK\x03\x04"
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.save began before version 1.6
 
 
@@ -98,7 +97,7 @@ def _contents(file: BinaryIO) -> Any:
     """What is in the file, with `Stored` arrays."""
     start = file.read(512)
     file.seek(0)
-    if start.startswith(MAGIC):
+    if start.startswith(_ZIP):
         return _archived(file)
     if start.startswith(_LEGACY) or start[257:262] == b"ustar":
         raise DamageError(
@@ -112,6 +111,9 @@ def _contents(file: BinaryIO) -> Any:
 
 def _archived(file: BinaryIO) -> Any:
     """What is in a zip archive: PyTorch's or NumPy's."""
+    from nn.weights import npz, torch_zip  # here, because importing nn should not wait for them
+    from nn.weights.archive import Archive
+
     archive = Archive(file)
     if any(name.endswith(f"/{torch_zip.PICKLE}") for name in archive.members):
         return torch_zip.contents(archive)
