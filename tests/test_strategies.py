@@ -143,9 +143,12 @@ def test_examples_at_kinks_are_passed_over():
 
 def test_the_profile_without_deadlines_is_there_and_not_loaded():
     assert settings.get_profile("tensorgraph").deadline is None
-    code = "import hypothesis, tensorgraph as tg; tg.testing.strategies; print(hypothesis.settings().deadline)"
+    code = (  # a deadline of its own: the default depends on whether this is continuous integration
+        "from hypothesis import settings; settings.register_profile('own', deadline=123); "
+        "settings.load_profile('own'); import tensorgraph as tg; tg.testing.strategies; print(settings().deadline)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() != "None"
+    assert run.stdout.strip() == "0:00:00.123000"
 
 
 def test_hypothesis_is_loaded_only_when_it_is_asked_for():
