@@ -16,6 +16,7 @@ COMMON = ["binding", "buffers", "dispatch", "pool", "signatures", "update_bindin
 KERNELS = sorted(path.stem for path in FOLDER.glob("*.cpp") if path.stem not in COMMON)
 
 FLAGS = "-std=c++20 -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fvisibility=hidden -pthread".split()
+FLAGS.append("-g0")  # many an interpreter asks for debug information, which would be five sixths of the file
 ISAS = {"baseline": ""}
 if platform.machine().lower() in ("x86_64", "amd64"):
     ISAS |= {"avx2": "-mavx2 -mfma", "avx512": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma"}
