@@ -34,17 +34,17 @@ class ModelCase(NamedTuple):
 
 
 @st.composite
-def models(draw: Any, *, max_layers: int = 6, dtype: Any = np.float64) -> ModelCase:
+def models(draw: Any, *, max_layers: int = 6) -> ModelCase:
     """Networks for images or for vectors: convolutions, poolings, norms, activations, then a linear layer.
 
     The weights come from a seed that hypothesis draws. What shrinks is the number of layers and their sizes, down to
     one linear layer.
 
     Arguments:
-        max_layers: before the last linear layer. dtype: of the batch; the weights are float32, as everywhere.
+        max_layers: before the last linear layer.
 
     Returns:
-        A strategy for networks, each with a batch of 2 or 3 examples.
+        A strategy for networks, each with a batch of 2 or 3 examples, all float32.
 
     Example:
         >>> from hypothesis import given, settings
@@ -58,7 +58,7 @@ def models(draw: Any, *, max_layers: int = 6, dtype: Any = np.float64) -> ModelC
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     shape = draw(st.tuples(st.integers(1, 4)) | st.tuples(st.integers(1, 3), st.integers(2, 6), st.integers(2, 6)))
-    batch = draw(tg.testing.strategies.tensors((draw(st.integers(2, 3)), *shape), dtype=dtype))
+    batch = draw(tg.testing.strategies.tensors((draw(st.integers(2, 3)), *shape), dtype=np.float32))
     layers: list[Module] = []
     for _ in range(draw(st.integers(0, max_layers))):
         layer, shape = _layer(draw, shape, rng)

@@ -1,10 +1,12 @@
 """A network of ours and PyTorch's of the same weights, compared; what compares them needs PyTorch."""
 
 import numpy as np
-import torch
+import pytest
 
 import nn
 import tensorgraph as tg
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")  # docstrings are looked for in this file, too
 
 
 def through_files(ours, theirs, folder):
