@@ -13,6 +13,7 @@ from nn.linear import Linear
 from nn.module import Module
 from nn.normalization import BatchNorm1d, BatchNorm2d
 from nn.pooling import AvgPool2d, MaxPool2d
+from nn.shape import Flatten
 
 Arrays = Callable[[Any], tuple[Any, ...]]  # from a layer: what the operation takes beside its input
 Options = Callable[[Any], dict[str, Any]]
@@ -27,6 +28,7 @@ class Step(NamedTuple):
 
 
 STEPS: dict[type, Step] = {
+    Flatten: Step(tg.flatten, None, lambda layer: {"flat": (layer.start_dim, layer.end_dim)}),
     Linear: Step(tg.linear, lambda layer: (layer.weight, layer.bias)),
     Conv2d: Step(tg.conv2d, lambda layer: (layer.weight, layer.bias), lambda layer: layer._settings),
     BatchNorm1d: Step(tg.batch_norm),  # calls it with what it has

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
 import tensorgraph as tg
-from nn.module import Module, layer_error
+from nn.module import Module
 
 
 class Flatten(Module):
@@ -33,15 +30,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, x: Any) -> Any:
-        shape = x.shape if isinstance(x, tg.Tensor) else np.shape(x)
-        ndim = len(shape)
-        first, last = self.start_dim, self.end_dim
-        first += ndim if first < 0 else 0
-        last += ndim if last < 0 else 0
-        if not 0 <= first <= last < ndim:
-            raise layer_error(tg.ShapeError, f"x of shape {shape} has no axes {self.start_dim} to {self.end_dim}")
-        joined = math.prod(shape[first : last + 1])
-        return tg.reshape(x, shape=(*shape[:first], joined, *shape[last + 1 :]))
+        return tg.flatten(x, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -272,8 +272,8 @@ class Methods(Traced):
     def squeeze(self, axis: Axis = None) -> Any:
         return ops.squeeze(self, axis)
 
-    def flatten(self) -> Any:
-        return ops.reshape(self, shape=(-1,))
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+        return ops.flatten(self, start_dim, end_dim)
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Any:
         return ops.broadcast_to(self, shape=shape)

@@ -170,7 +170,8 @@ class _Tape:
             last: Node = fused.primitive.opened(*arrays, **fused.options)._node
         steps = [node for node in reversed(topological_order([last])) if node.primitive is not None]
         layers = getattr(fused.scope, "steps", ())  # those of the steps, if different layers were fused
-        for step, layer in zip_longest(steps, layers, fillvalue=fused.scope):
+        # The flatten of an input that requires no gradient is not recorded: it is no step, and its layer the first.
+        for step, layer in zip_longest(steps, layers[-len(steps) :], fillvalue=fused.scope):
             step.scope, step.source = layer, fused.source
         last.name = fused.name
         return last

@@ -88,7 +88,7 @@ def test_activations_and_average_pooling(activation):
         nn.Linear(4, 3, rng=rng),
     )
     name = activation.__name__.lower()
-    assert recorded(net(x)) == ["linear_layers", "reshape", f"conv2d_{name}", f"conv2d_{name}_avg_pool2d"]
+    assert recorded(net(x)) == ["linear_layers", f"conv2d_{name}", f"conv2d_{name}_avg_pool2d"]
     fused = step(net, x)
     with tg.fusion(False):
         plain = step(net, x)
@@ -242,10 +242,38 @@ def test_second_derivatives_of_linear_layers():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("dims", [(1, -1), (0, 1), (-2, -1), (2, 2)])
+def test_a_flatten_before_linear_layers_runs_with_them(dims):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((2, 3, 4)).astype(np.float32)
+    features = tg.flatten(x, *dims).shape[-1]
+    net = nn.Sequential(nn.Flatten(*dims), nn.Linear(features, 3, rng=rng), nn.ReLU(), nn.Linear(3, 2, rng=rng))
+    assert recorded(net(x)) == ["linear_layers"]
+    found = []
+    for allowed in (True, False):
+        given = tg.tensor(x, requires_grad=True)
+        net.zero_grad()
+        with tg.fusion(allowed):
+            (net(given) ** 2).sum().backward()
+        found.append([t.grad.numpy() for t in (given, *net.parameters())])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    shown = [(node.op, node.scope) for node in tg.graph(net(x)).nodes if node.gate]
+    assert shown == [("linear", "1 (Linear)"), ("relu", "2 (ReLU)"), ("linear", "3 (Linear)")]  # an array has no gates
+    steps = [(node.op, node.scope) for node in tg.graph(net(given)).nodes if node.gate]
+    assert steps == [("reshape", "0 (Flatten)"), *shown]
+    tg.graph(net(given).sum()).check()
+
+
 def test_an_error_in_one_of_the_linear_layers_names_it():
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(4, 2))
     with pytest.raises(tg.ShapeError, match=r"^2 \(Linear\): x of shape \(1, 3\) does not fit w of shape \(2, 4\)"):
         net(tg.ones(1, 2))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(9, 3), nn.Linear(3, 3))
+    with pytest.raises(tg.ShapeError, match=r"^1 \(Linear\): x of shape \(2, 12\) .*flatten of \(3, 4\) = 12"):
+        net(tg.ones(2, 3, 4, requires_grad=True))
+    with pytest.raises(tg.ShapeError, match=r"^0 \(Flatten\): x of shape \(2,\) has no axes 1 to -1"):
+        net(tg.ones(2))
 
 
 def test_a_layer_may_forbid_it_to_those_after_it():

@@ -102,7 +102,12 @@ METHODS = {
     "flip": [(lambda t: t.flip(), X[::-1, ::-1]), (lambda t: t.flip(1), X[:, ::-1])],
     "expand_dims": [(lambda t: t.expand_dims(1), X[:, None]), (lambda t: t.expand_dims((0, -1)), X[None, ..., None])],
     "squeeze": [(lambda t: t[:1].squeeze(), X[0]), (lambda t: t[:1, :1].squeeze(1), X[:1, 0])],
-    "flatten": [(lambda t: t.flatten(), X.ravel())],
+    "flatten": [
+        (lambda t: t.flatten(), X.ravel()),
+        (lambda t: t[None].flatten(1), X.reshape(1, 6)),
+        (lambda t: t[None].flatten(end_dim=1), X),
+        (lambda t: t[0, 0].flatten(), X[0, :1]),
+    ],
     "broadcast_to": [(lambda t: t.broadcast_to((2, 2, 3)), np.stack([X, X]))],
     "pad": [
         (lambda t: t.pad(1), np.pad(X, 1)),
@@ -146,7 +151,7 @@ tensor zeros ones full arange eye zeros_like ones_like rand randn manual_seed Te
 add sub mul div neg pow abs sqrt exp expm1 log log1p sin cos tan arctan sinh cosh tanh sigmoid relu leaky_relu elu gelu
 softplus maximum minimum clip where sum mean var std prod max min argmax argmin cumsum logsumexp softmax log_softmax
 matmul dot einsum reshape transpose permute swapaxes flip expand_dims squeeze broadcast_to pad concatenate stack split
-take one_hot norm conv2d conv2d_transpose conv1d max_pool2d avg_pool2d adaptive_avg_pool2d unfold fold
+flatten take one_hot norm conv2d conv2d_transpose conv1d max_pool2d avg_pool2d adaptive_avg_pool2d unfold fold
 softmax_cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss batch_norm dropout linear
 no_grad enable_grad is_grad_enabled grad value_and_grad vjp jvp jacobian hessian hvp gradients extend record
 """

@@ -30,6 +30,7 @@ from tensorgraph.ops.norm import (
     updating,
 )
 from tensorgraph.ops.pool import avg_pool2d, max_pool2d, max_pool2d_grad, pooled_activation_grad
+from tensorgraph.ops.shape import flatten, flattened
 
 
 class _state:  # noqa: N801 (one namespace for all)
@@ -154,15 +155,21 @@ for _activation, _slope in ((relu, kernels.relu_grad), (tanh, kernels.tanh_grad)
     _fuse_conv2d(_activation, _slope)
     _fuse_conv2d_avg_pool2d(_activation)
 
-# --- linear layers one after another, with or without such activations ------------------------------------------------
+# --- linear layers one after another, with or without such activations, maybe after a flatten -------------------------
 
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {"none": lambda x: x, "relu": relu, "tanh": tanh, "sigmoid": sigmoid}
 
 
 @primitive(gate="function", saves=("between",))
-def linear_layers(*arrays: Array, biased: tuple[bool, ...], activations: tuple[str, ...]) -> Any:
-    """For every layer x <- activation(linear(x, w, b)). The arrays are x, then w, and b where the layer has one."""
+def linear_layers(
+    *arrays: Array, biased: tuple[bool, ...], activations: tuple[str, ...], flat: tuple[int, int] | None = None
+) -> Any:
+    """For every layer x <- activation(linear(x, w, b)), after x <- flatten(x, *flat) if that is given.
+
+    The arrays are x, then w, and b where the layer has one.
+    """
     x, *parameters = arrays
+    x = _flat(x, flat)
     given = iter(parameters)
     values = []
     for has_bias, activation in zip(biased, activations, strict=True):
@@ -172,6 +179,10 @@ def linear_layers(*arrays: Array, biased: tuple[bool, ...], activations: tuple[s
     return x, values[:-1]
 
 
+def _flat(x: Any, flat: tuple[int, int] | None) -> Any:
+    return x if flat is None else x.reshape(flattened(x.shape, *flat))
+
+
 def _layers_gradients(
     wanted: Sequence[bool],
     g: Any,
@@ -179,11 +190,13 @@ def _layers_gradients(
     *arrays: Array,
     biased: tuple[bool, ...],
     activations: tuple[str, ...],
+    flat: tuple[int, int] | None = None,
     between: list[Array],
 ) -> list[Any]:
     found: list[Any] = [None] * len(arrays)
     end = len(arrays)
-    for has_bias, activation, x in zip(biased[::-1], activations[::-1], (*between[::-1], arrays[0]), strict=True):
+    inputs = (*between[::-1], _flat(arrays[0], flat))
+    for has_bias, activation, x in zip(biased[::-1], activations[::-1], inputs, strict=True):
         w = end - 1 - has_bias  # its place
         asked = (any(wanted[:w]), wanted[w], has_bias and wanted[w + 1])
         g, *own = linear_gradients(asked, g, x, arrays[w], out, activation)
@@ -191,12 +204,19 @@ def _layers_gradients(
         if g is None:
             return found
         out, end = x, w
-    found[0] = g
+    found[0] = g.reshape(arrays[0].shape)
     return found
 
 
-def _layers_opened(*arrays: Any, biased: tuple[bool, ...], activations: tuple[str, ...], between: Any = None) -> Any:
+def _layers_opened(
+    *arrays: Any,
+    biased: tuple[bool, ...],
+    activations: tuple[str, ...],
+    flat: tuple[int, int] | None = None,
+    between: Any = None,
+) -> Any:
     x, *parameters = arrays
+    x = _flat(x, flat)
     given = iter(parameters)
     for has_bias, activation in zip(biased, activations, strict=True):
         w = next(given)
@@ -209,9 +229,13 @@ _opens_into(linear_layers, _layers_opened)
 
 
 def _dense_layers(operations: Sequence[Any]) -> Callable[..., Any] | None:
-    """`linear_layers` as a function of x, w, b, w, b, ... for two linear layers or more; None for other operations."""
+    """`linear_layers` as a function of x, w, b, w, b, ... for two linear layers or more, maybe after a flatten.
+
+    None for other operations.
+    """
     activations: list[str] = []
-    for operation in operations:
+    flattens = operations[0] is flatten
+    for operation in operations[flattens:]:
         name = getattr(operation, "name", "")
         if operation is linear:
             activations.append("none")
@@ -223,10 +247,10 @@ def _dense_layers(operations: Sequence[Any]) -> Callable[..., Any] | None:
         return None
     names = tuple(activations)
 
-    def run(x: Any, *parameters: Any) -> Any:
+    def run(x: Any, *parameters: Any, **flat: tuple[int, int]) -> Any:
         arrays = [p for p in parameters if p is not None]
         biased = tuple([b is not None for b in parameters[1::2]])
-        return linear_layers(x, *arrays, biased=biased, activations=names)
+        return linear_layers(x, *arrays, biased=biased, activations=names, **flat)
 
     return run
 

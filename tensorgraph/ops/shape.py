@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,36 @@ def reshape(x: Array, /, shape: Shape) -> Array:
 
 
 reshape.vjp(x=lambda g, out, x, shape: reshape(g, shape=x.shape))
+
+
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """One axis in place of several: a reshape.
+
+    Arguments:
+        start_dim, end_dim: the first and the last axis to join; negative ones count from the end.
+
+    Raises:
+        ShapeError: x has no such axes.
+
+    Example:
+        >>> import tensorgraph as tg
+        >>> tg.flatten(tg.zeros(32, 16, 4, 4), 1).shape
+        (32, 256)
+
+    Source: PyTorch's torch.flatten.
+    """
+    return reshape(x, shape=flattened(x.shape if isinstance(x, Traced) else np.shape(x), start_dim, end_dim))
+
+
+def flattened(shape: tuple[int, ...], start_dim: int, end_dim: int) -> tuple[int, ...]:
+    """What `flatten` makes of a shape."""
+    ndim = len(shape)
+    first, last = (dim + ndim if dim < 0 else dim for dim in (start_dim, end_dim))
+    if ndim == 0 and {start_dim, end_dim} <= {0, -1}:
+        return (1,)
+    if not 0 <= first <= last < ndim:
+        raise located(ShapeError, "flatten", f"x of shape {shape} has no axes {start_dim} to {end_dim}")
+    return (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
 
 
 @primitive(gate="wire")
