@@ -18,6 +18,17 @@ def normal(*shape, seed=0):
 # --- spellings -------------------------------------------------------------------------------------------------------
 
 
+def test_what_equals_an_integer_is_refused_also_after_the_integer():
+    x, w = tg.ones(1, 1, 4, 4), tg.ones(1, 1, 2, 2)
+    for operation in (lambda s: tg.conv2d(x, w, stride=s), lambda s: tg.max_pool2d(x, 2, stride=s)):
+        for stride in (1, (1, 1)):
+            shape = operation(stride).shape
+        for wrong in (1.0, (1.0, 1.0), (1, 1.0), True, (True, True)):
+            with pytest.raises(TypeError, match="stride must be an integer or a pair"):
+                operation(wrong)
+        assert operation([1, 1]).shape == operation(np.array([1, 1])[0]).shape == shape
+
+
 @pytest.mark.parametrize(
     ("spelling", "resolved"),
     [

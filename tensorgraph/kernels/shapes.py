@@ -7,7 +7,9 @@ each spatial axis, a padding is a pair (before, after) for each. Errors name the
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from tensorgraph.errors import ShapeError
 
 Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
+F = TypeVar("F", bound=Callable[..., Any])
 
 _SPELLINGS = {1: "an integer", 2: "an integer or a pair (height, width)"}
 _CHANNELS_LAST = {
@@ -58,6 +61,33 @@ def covered_sizes(counts: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, di
 # --- what the user wrote ---------------------------------------------------------------------------------------------
 
 
+def _remembered(resolve: F) -> F:
+    """The function with a memory: layers ask the same at every step, and twice, forward and backward.
+
+    It remembers plain integers only. 1.0 and True are equal to 1 but refused, also where 1 was asked for before.
+    """
+    known = lru_cache(maxsize=1024, typed=True)(resolve)
+
+    @wraps(resolve)
+    def look_up(x_shape: Sizes, *settings: Any, **named: Any) -> Any:
+        if named:
+            return resolve(x_shape, *settings, **named)
+        for value in settings:
+            if type(value) is tuple:
+                for number in value:
+                    if type(number) is not int:
+                        return resolve(x_shape, *settings)
+            elif value is not None and type(value) not in _PLAIN:
+                return resolve(x_shape, *settings)
+        return known(x_shape, *settings)
+
+    return cast("F", look_up)
+
+
+_PLAIN = (int, bool, str)
+
+
+@_remembered
 def conv_window(
     x_shape: Sizes, w_shape: Sizes, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> tuple[Sizes, Pads, Sizes]:
@@ -109,6 +139,7 @@ def transpose_window(
     return (x_shape[0], w_shape[1] * groups, *sizes), steps, pads, spread
 
 
+@_remembered
 def pool_window(
     x_shape: Sizes, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[Sizes, Sizes, Pads, Sizes]:

@@ -297,7 +297,16 @@ FUSIONS[batch_norm, relu] = _normalize_relu
 # off all of them, but then none gets a gradient. So it is applied to the few numbers that are left after pooling.
 
 
-_POOL = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}  # max_pool2d's defaults
+def _slide(
+    sizes: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """The window of max_pool2d, with its arguments, over maps of these sizes."""
+    return shapes.pool_window(sizes, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @primitive(gate="function", saves=("winners", "between"))
@@ -310,7 +319,7 @@ def conv2d_relu_max_pool2d(
     window = checked_window(x, w, b, **settings)
     between = (len(x), len(w), *shapes.window_sizes(x.shape[2:], w.shape[2:], *window))
     ceil_mode = pool.get("ceil_mode", False)
-    slide = shapes.pool_window(between, **(_POOL | pool))
+    slide = _slide(between, **pool)
     groups = settings.get("groups", 1)
     return *kernels.conv2d_max_pool2d(x, w, b, window, groups, slide, ceil_mode, negative_slope), between
 
@@ -337,7 +346,7 @@ def _gradients(
     if not wanted[1]:
         return dx, None, db
     window, groups = checked_window(x, w, b, **settings), settings.get("groups", 1)
-    slide = shapes.pool_window(between, **(_POOL | pool))
+    slide = _slide(between, **pool)
     conv = window, groups, slide, negative_slope
     pooled = out if negative_slope else None
     return dx, *kernels.conv2d_max_pool2d_weight_grad(g, pooled, winners, maps_grad, x, w.shape, *conv)

@@ -70,7 +70,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
     Source: PyTorch's torch.flatten.
     """
-    return reshape(x, shape=flattened(x.shape if isinstance(x, Traced) else np.shape(x), start_dim, end_dim))
+    return reshape(x, shape=flattened(np.shape(x._array if isinstance(x, Traced) else x), start_dim, end_dim))
 
 
 def flattened(shape: tuple[int, ...], start_dim: int, end_dim: int) -> tuple[int, ...]:
