@@ -44,8 +44,12 @@ Conv with_long_rows(const Conv& v, int64_t most) {
     return long_rows;
 }
 
-// Winograd's lanes are channels: where half of them are idle, the direct kernel is faster than tiles of 2x2.
-bool is_winograd(const Conv& v, int64_t outputs) { return winograd_fits(v) && (v.kh < 5 || 4 * outputs >= 3 * LANES); }
+// Winograd's lanes are channels: where half of them are idle, the direct kernel is faster. Tiles of 2x2, for filters of
+// 5x5, lose with those of the outputs alone, the larger tiles of 3x3 with those of images and maps.
+bool is_winograd(const Conv& v, int64_t outputs) {
+    const int64_t channels = v.kh < 5 ? larger(v.c, v.f) : outputs;
+    return winograd_fits(v) && 4 * channels >= 3 * LANES;
+}
 
 }  // namespace
 
