@@ -160,27 +160,24 @@ for _activation, _slope in ((relu, kernels.relu_grad), (tanh, kernels.tanh_grad)
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {"none": lambda x: x, "relu": relu, "tanh": tanh, "sigmoid": sigmoid}
 
 
-@primitive(gate="function", saves=("between",))
+@primitive(gate="function", saves=("inputs",))
 def linear_layers(
     *arrays: Array, biased: tuple[bool, ...], activations: tuple[str, ...], flat: tuple[int, int] | None = None
 ) -> Any:
     """For every layer x <- activation(linear(x, w, b)), after x <- flatten(x, *flat) if that is given.
 
-    The arrays are x, then w, and b where the layer has one.
+    The arrays are x, then w, and b where the layer has one. Kept is what each layer gets.
     """
     x, *parameters = arrays
-    x = _flat(x, flat)
+    if flat is not None:
+        x = x.reshape(flattened(x.shape, *flat))
     given = iter(parameters)
-    values = []
+    inputs = []
     for has_bias, activation in zip(biased, activations, strict=True):
+        inputs.append(x)
         w = next(given)
         x = apply_linear(x, w, next(given) if has_bias else None, activation)
-        values.append(x)
-    return x, values[:-1]
-
-
-def _flat(x: Any, flat: tuple[int, int] | None) -> Any:
-    return x if flat is None else x.reshape(flattened(x.shape, *flat))
+    return x, inputs
 
 
 def _layers_gradients(
@@ -191,12 +188,11 @@ def _layers_gradients(
     biased: tuple[bool, ...],
     activations: tuple[str, ...],
     flat: tuple[int, int] | None = None,
-    between: list[Array],
+    inputs: list[Array],
 ) -> list[Any]:
     found: list[Any] = [None] * len(arrays)
     end = len(arrays)
-    inputs = (*between[::-1], _flat(arrays[0], flat))
-    for has_bias, activation, x in zip(biased[::-1], activations[::-1], inputs, strict=True):
+    for has_bias, activation, x in zip(biased[::-1], activations[::-1], inputs[::-1], strict=True):
         w = end - 1 - has_bias  # its place
         asked = (any(wanted[:w]), wanted[w], has_bias and wanted[w + 1])
         g, *own = linear_gradients(asked, g, x, arrays[w], out, activation)
@@ -213,10 +209,11 @@ def _layers_opened(
     biased: tuple[bool, ...],
     activations: tuple[str, ...],
     flat: tuple[int, int] | None = None,
-    between: Any = None,
+    inputs: Any = None,
 ) -> Any:
     x, *parameters = arrays
-    x = _flat(x, flat)
+    if flat is not None:
+        x = flatten(x, *flat)
     given = iter(parameters)
     for has_bias, activation in zip(biased, activations, strict=True):
         w = next(given)

@@ -76,9 +76,10 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 def flattened(shape: tuple[int, ...], start_dim: int, end_dim: int) -> tuple[int, ...]:
     """What `flatten` makes of a shape."""
     ndim = len(shape)
-    first, last = (dim + ndim if dim < 0 else dim for dim in (start_dim, end_dim))
     if ndim == 0 and {start_dim, end_dim} <= {0, -1}:
         return (1,)
+    first = start_dim + ndim if start_dim < 0 else start_dim
+    last = end_dim + ndim if end_dim < 0 else end_dim
     if not 0 <= first <= last < ndim:
         raise located(ShapeError, "flatten", f"x of shape {shape} has no axes {start_dim} to {end_dim}")
     return (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
