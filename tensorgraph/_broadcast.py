@@ -49,9 +49,4 @@ def sum_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     return summed.reshape(shape)
 
 
-sum_to.vjp(x=lambda g, out, x, shape: broadcast_to(_aligned(g, x.ndim), shape=x.shape))
-
-
-def _aligned(g: Any, ndim: int) -> Any:
-    """g with leading axes of size 1 up to ndim."""
-    return g if g.ndim == ndim else g.reshape((1,) * (ndim - g.ndim) + g.shape)
+sum_to.vjp(x=lambda g, out, x, shape: broadcast_to(g, shape=x.shape))

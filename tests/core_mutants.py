@@ -27,7 +27,6 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "mutants" / "results.jsonl"
 SUBJECTS = {  # the tests that are about each file
     "_backward": "backward autodiff gradients nesting recording tape errors graph",
-    "_broadcast": "backward gradients op_errors empty",
     "_primitive": "errors op_errors explain graph promotion protocols recording reported empty backward",
     "_tape": "tape explain recording backward value_safety graph",
     "autodiff": "autodiff errors gradients nesting backward recording",
