@@ -384,6 +384,104 @@ def test_gradients_by_a_value_on_the_way_are_found_where_nothing_is_recorded():
     np.testing.assert_array_equal(g.numpy(), [4.0, 8.0])
 
 
+# --- what a rule may return ------------------------------------------------------------------------------------------
+
+WAYS = {"rule by rule": False, "one rule for all": True}
+every_way = pytest.mark.parametrize("at_once", WAYS.values(), ids=WAYS)
+
+
+def product(rule_of_x, rule_of_y, at_once, kind=tg.extend.elementwise):
+    """x * y with rules of its own: one for each argument, or one that gives both gradients on arrays."""
+
+    @kind(gate="mul", name="product")
+    def op(x, y, /):
+        return x * y
+
+    op.vjp(x=rule_of_x, y=rule_of_y)
+    if at_once:
+        op.vjp_arrays = lambda wanted, *args: [rule_of_x(*args), rule_of_y(*args)]
+    return op
+
+
+def by_x(g, out, x, y):
+    return g * y
+
+
+def by_y(g, out, x, y):
+    return g * x
+
+
+RETURNED = {
+    "a number": float,
+    "NumPy's number": np.float32,
+    "a number of another precision": np.float64,
+    "an array of another precision": lambda d: np.array(d, np.float64),
+    "a tensor of its own": lambda d: tg.tensor(np.float32(d)),
+    "a tensor of its own in another precision": lambda d: tg.tensor(np.float64(d)),
+}
+
+
+@every_way
+@pytest.mark.parametrize("returned", RETURNED.values(), ids=RETURNED)
+def test_what_a_rule_returns_becomes_an_array_of_the_arguments_type(returned, at_once):
+    op = product(by_x, lambda *args: returned(float(by_y(*args))), at_once)
+    x, y = leaf(2.0, np.float32), leaf(5.0, np.float32)
+    sent = []
+    with tg.hooks.watch(backward=lambda node, g, downstream: sent.extend(downstream)):
+        op(x, y).backward(np.float32(3.0))
+    assert [(type(d), d.dtype, d.tolist()) for d in sent] == [
+        (np.ndarray, np.float32, 15.0),
+        (np.ndarray, np.float32, 6.0),
+    ]
+    assert y.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_way
+def test_a_gradient_is_summed_over_broadcast_axes_in_whatever_precision_it_comes(at_once, dtype):
+    op = product(by_x, lambda *args: by_y(*args).astype(dtype), at_once)
+    x, y = leaf([[1.0, 2.0], [3.0, 4.0]], np.float32), leaf([5.0, 6.0], np.float32)
+    op(x, y).backward(np.array([[1.0, 10.0], [2.0, 20.0]], np.float32))
+    assert y.grad.dtype == np.float32
+    same(y.grad, [7.0, 100.0])
+    same(x.grad, [[5.0, 60.0], [10.0, 120.0]])
+
+
+@every_way
+def test_only_an_element_wise_operation_may_leave_the_sum_to_the_walk(at_once):
+    op = product(by_x, by_y, at_once, tg.extend.primitive)
+    x, y = leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([5.0, 6.0])
+    with pytest.raises(tg.GradError) as caught:
+        op(x, y).sum().backward()
+    assert str(caught.value) == "product: the gradient rule for y returned shape (2, 2) for an argument of shape (2,)"
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("asked", ["x", "y"])
+def test_one_rule_for_all_is_told_what_is_wanted_and_may_give_more(asked):
+    told = []
+
+    def rule(wanted, *args):
+        told.append(wanted)
+        return [by_x(*args), by_y(*args)]
+
+    op = product(by_x, by_y, at_once=True)
+    op.vjp_arrays = rule
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    sent = []
+    with tg.hooks.watch(backward=lambda node, g, downstream: sent.append(downstream)):
+        (by_gradients,) = tg.gradients(op(x, y), x if asked == "x" else y, np.array([1.0, 10.0]))
+        (op(x, y.detach()) if asked == "x" else op(x.detach(), y)).backward(np.array([1.0, 10.0]))
+    assert told == [[asked == "x", asked == "y"]] * 2
+    expected = {"x": [3.0, 40.0], "y": [1.0, 20.0]}[asked]
+    for downstream in sent:
+        assert [d if d is None else d.tolist() for d in downstream] == (
+            [expected, None] if asked == "x" else [None, expected]
+        )
+    same(by_gradients, expected)
+    assert (x.grad is None, y.grad is None) == (asked == "y", asked == "x")
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_rule_that_computes_in_another_precision_gives_a_gradient_of_the_arguments_type(dtype):
     @tg.extend.primitive(gate="function", name="other_precision")
@@ -396,3 +494,11 @@ def test_a_rule_that_computes_in_another_precision_gives_a_gradient_of_the_argum
     op(x).backward(np.array([3.0, 5.0], dtype))
     assert x.grad.dtype == dtype
     same(x.grad, [6.0, 10.0])
+
+
+def test_a_recorded_gradient_of_another_precision_stays_recorded():
+    op = product(lambda g, out, x, y: tg.astype(g * y * y, "float64"), by_y, at_once=False)
+    x, y = leaf(2.0, np.float32), leaf(5.0, np.float32)
+    (g,) = tg.gradients(op(x, y), x, create_graph=True)
+    assert g.dtype == np.float32
+    same(tg.gradients(g, y)[0], 10.0)
