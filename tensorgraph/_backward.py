@@ -47,7 +47,7 @@ def walk(
         with enable_grad():
             return walk(seeds, wanted=wanted, retain_graph=retain_graph, create_graph=create_graph)
     uses = count_uses(seeds, wanted or ())
-    needed = None if wanted is None else _leading_to(wanted, topological_order(seeds, wanted))
+    needed = None if wanted is None else leading_to(wanted, topological_order(seeds, wanted))
     pending = dict(seeds)
     found: dict[Node, Any] = {}
     order = [node for node, count in uses.items() if count == 0]
@@ -92,7 +92,7 @@ def _sum(x: Any, y: Any) -> Any:
     return np.asarray(total) if isinstance(total, np.generic) else total  # of arrays without axes NumPy makes a number
 
 
-def _leading_to(wanted: Sequence[Node], order: list[Node]) -> set[Node]:
+def leading_to(wanted: Sequence[Node], order: list[Node]) -> set[Node]:
     """The nodes from which a wanted node can be reached, itself included."""
     needed = set(wanted)
     for node in reversed(order):  # parents first

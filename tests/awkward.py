@@ -26,6 +26,7 @@ class Awkward(NamedTuple):
 X = np.array([0.5, -1.25, 2.0])
 P = np.array([0.25, 1.0, 3.0])
 M = np.random.default_rng(0).normal(size=(4, 5))
+MANY = np.random.default_rng(3).normal(size=40)
 IMAGES = np.random.default_rng(1).normal(size=(2, 2, 6, 6))
 FILTERS = np.random.default_rng(2).normal(size=(3, 2, 3, 3))
 
@@ -48,6 +49,17 @@ def mixture(x: Any, w: Any) -> Any:
     gate = tg.sigmoid(hidden[:, ::-1]) * hidden
     norm = gate / tg.sqrt((gate * gate).sum(axis=1, keepdims=True) + 1e-3)
     return tg.logsumexp(norm @ norm.T, axis=0) - tg.concatenate([hidden.mean(axis=1), x[0, :1]], axis=0)[:4]
+
+
+def sine_of(dtype: str) -> Any:
+    """An operation on doubles that computes in another type."""
+
+    @tg.extend.elementwise(gate="function", name=f"sine_of_{dtype}")
+    def sine(x: Any, /) -> Any:
+        return np.sin(x.astype(dtype)).astype(np.float64)
+
+    sine.vjp(x=lambda g, out, x: g * tg.cos(x))
+    return sine
 
 
 FLAT = [
@@ -286,6 +298,39 @@ ROUNDED = [
         "values rounded to 3 digits: a staircase with steps of 1e-3",
         lambda x: tg.sin(x.astype("float16")).astype("float64"),
         X,
+        verdict="precision",
+    ),
+    case(
+        "float32 inside, and back, of 40",
+        "many elements: in one of them, rounded differences agree by chance",
+        lambda x: tg.sin(x.astype("float32")).astype("float64"),
+        MANY,
+    ),
+    case(
+        "float16 inside, and back, of 40",
+        "the same with a staircase, flat beyond 3 digits",
+        lambda x: tg.sin(x.astype("float16")).astype("float64"),
+        MANY,
+        verdict="precision",
+    ),
+    case(
+        "float16 in the middle of a network",
+        "long steps see a flat function: tanh",
+        lambda x: tg.tanh(tg.sin(x).astype("float16").astype("float64") * 3.0),
+        MANY,
+        verdict="precision",
+    ),
+    case(
+        "an operation in float32 inside, of 40",
+        "many elements, and rounding that the tape does not see",
+        sine_of("float32"),
+        MANY,
+    ),
+    case(
+        "an operation in float16 inside, of 40",
+        "the same, of 3 digits",
+        sine_of("float16"),
+        MANY,
         verdict="precision",
     ),
     case("a float32 constant", "an array of lower precision", lambda x: x * np.float32(0.1), X),

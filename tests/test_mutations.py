@@ -148,6 +148,28 @@ def test_a_wrong_rule_cannot_hide(name):
     assert (caught.value.verdict, caught.value.op) == ("wrong", "hiding")
 
 
+COARSE = {  # what still shows through the rounding
+    "float32": {"zero": 0.0, "the sign flipped": -1.0, "a factor of 1.001": 1.001},
+    "float16": {"zero": 0.0, "the sign flipped": -1.0, "twice": 2.0},
+}
+
+
+@pytest.mark.parametrize("size", [4, 40, 400])
+@pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype, kinds in COARSE.items() for kind in kinds])
+def test_a_wrong_rule_cannot_hide_behind_a_coarser_type(dtype, kind, size):
+    factor = COARSE[dtype][kind]
+
+    @tg.extend.elementwise(gate="function", name="hiding")
+    def hiding(x, /):
+        return np.sin(x)
+
+    hiding.vjp(x=lambda g, out, x: g * np.cos(x) * x.dtype.type(factor))
+    x = np.random.default_rng(0).normal(size=size)
+    for seed in range(3):
+        with pytest.raises(GradientError, match="the gradient is wrong"):
+            check_grads(lambda x: hiding(x.astype(dtype)).astype("float64"), x, seed=seed)
+
+
 @pytest.mark.parametrize("place", [3, 90])
 def test_a_wrong_element_of_many_does_not_hide_beside_kinks(place):
     """In a large argument the elements are judged together, and a kink in one would be the verdict of all."""

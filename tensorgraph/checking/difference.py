@@ -19,7 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RATIO = 4.0  # from one step to the next
 SHORTEST = 22  # 4^-22 = 6e-14 of the first step
 LONGEST = 6  # 4096 times the first step: for what is linear and drowns in rounding
-ODD = 0.7  # a spacing that no grid of rounded numbers is in step with
+ODD = (0.7, 0.83, 1.13)  # spacings: a grid of rounded numbers that is in step with one is not with all
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -33,25 +33,28 @@ class Slope(NamedTuple):
     clear: bool = False  # known to four digits, not 0, and the same to both sides
 
 
-def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float = 1.0) -> Slope:
+def slope(
+    line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float = 1.0, eps: float = EPS
+) -> Slope:
     """d/dt of sum(weights * line(t)) at t = 0.
 
     Arguments:
-        line: the function; may give NaN away from 0. What it returns tells by its type how it is rounded.
+        line: the function; may give NaN away from 0.
         weights: a number for each element of its result.
         claim: what the slope is said to be; where the first steps say so too, no others are tried.
         scale: what counts as a slope of ordinary size, so that one near 0 need not be known to its last digit.
         far: what does not move over so long a step, does not depend on t: it is not rounded anew.
+        eps: the rounding, relatively, of the coarsest type that is known to be on the way.
 
     Source: Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982.
     """
-    sweep = _Sweep(line, weights, claim, scale, far)
+    sweep = _Sweep(line, weights, claim, scale, far, eps)
     for k in range(SHORTEST):
         sweep.add(RATIO**-k)
         if k >= 3 and (sweep.settled() or (claim and (sweep.refuted() or sweep.drowned))):
             break  # a claim of 0 is tried to the end: long steps see a slope in a staircase
     for k in range(1, LONGEST + 1):
-        if sweep.settled() or sweep.refuted():
+        if sweep.settled() or sweep.refuted() or eps > EPS:  # beside coarse rounding, what is bounded looks flat
             break
         sweep.add(RATIO**k)
     if sweep.is_flat():
@@ -101,17 +104,19 @@ _NONE = _Candidate(0.0, 0.0, np.inf)
 class _Sweep:
     """Quotients for many steps, and the best that can be made of them."""
 
-    def __init__(self, line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float) -> None:
+    def __init__(
+        self, line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float, eps: float
+    ) -> None:
         self._line, self._weights, self._claim, self._scale = line, weights, claim, scale
         self._here = line(0.0)
         self._far = far
         self._moves = (line(far) != self._here) | (line(-far) != self._here) if far > 1 else self._here != self._here
-        self._eps = float(np.finfo(self._here.dtype).eps)
+        self._eps = eps
         self._quotients: dict[float, _Quotient] = {}  # by step
         self._improved: dict[float, float] = {}  # by the shorter of two steps
         self._candidates: list[_Candidate] = []
         self.floor = self._eps * norm(weights * self._here)
-        self._noise = 0.0  # of the weighted sum of the results, where it is more than their type says
+        self._noise = 0.0  # of the weighted sum of the results, where it is more than their types say
         self.drowned = False  # shorter steps only round more
 
     def add(self, step: float) -> None:
@@ -123,7 +128,7 @@ class _Sweep:
             self._moves = self._moves | (after != self._here) | (before != self._here)
             sizes = self._weights * np.maximum(np.abs(after), np.abs(before))
         rounded = norm(sizes[self._moves]) / step + norm(sizes[~self._moves]) / self._far
-        rounding = 2 * (self._eps * rounded + EPS * abs(value) / step)  # of the results, and of the place
+        rounding = 2 * self._eps * (rounded + abs(value) / step)  # of the results, and of the place
         if np.isfinite(value + gap + rounding):
             self._quotients[step] = _Quotient(value, gap, rounding)
             self._improve(step)
@@ -145,31 +150,38 @@ class _Sweep:
     def listen(self) -> None:
         """Measure how much the results are rounded, and judge all steps again with that.
 
-        What was rounded on the way, by cancellation or in single precision, does not show in the type of the results.
+        What was rounded on the way, by cancellation or inside of an operation, does not show in the types.
         Of equally spaced values the differences of high order tell: those of a smooth function vanish, those of noise
-        stay. The shortest spacing at which anything moves decides.
+        stay. The shortest spacings at which enough moves decide.
 
         Source: More and Wild, "Estimating computational noise", 2011.
         """
-        for k in range(SHORTEST - 2, 3, -2):
-            points = np.array([self._sum(ODD * RATIO**-k * j) for j in range(8)])
-            if not np.isfinite(points).all():
-                continue
-            levels = [_noise_level(points, order) for order in (4, 5, 6)]
-            bends = np.abs(np.diff(points, 2))
-            alone = 0 < (bends > 0.01 * bends.max() + self.floor).sum() < 4  # one kink, or one step of a staircase
-            if alone or np.ptp(points) <= 4 * self.floor:
-                continue
-            if min(levels) > max(0.25 * max(levels), self.floor):
-                self._noise = max(levels)
-            break
+        for k in range(SHORTEST - 2, 1, -2):
+            heard = [self._noise_at(spacing * RATIO**-k) for spacing in ODD]
+            self._noise = max(noise or 0.0 for noise in heard)
+            if self._noise or None not in heard:
+                break
         if self._noise > self.floor:
             self._quotients = {
-                step: q._replace(rounding=q.rounding + 4 * self._noise / step) for step, q in self._quotients.items()
+                step: q._replace(rounding=q.rounding + 4 * self._noise / step)
+                for step, q in self._quotients.items()
+                if step <= 1  # over longer ones, beside much noise, what is bounded looks flat
             }
             self._improved, self._candidates = {}, []
             for step in sorted(self._quotients, reverse=True):
                 self._improve(step)
+
+    def _noise_at(self, spacing: float) -> float | None:
+        """The noise of equally spaced values; None where too little moves to tell."""
+        points = np.array([self._sum(spacing * j) for j in range(8)])
+        if not np.isfinite(points).all():
+            return None
+        levels = [_noise_level(points, order) for order in (4, 5, 6)]
+        bends = np.abs(np.diff(points, 2))
+        alone = 0 < (bends > 0.01 * bends.max() + 4 * self.floor).sum() < 4  # one kink, or one step of a staircase
+        if alone or np.ptp(points) <= 4 * self.floor:
+            return None
+        return max(levels) if min(levels) > max(0.25 * max(levels), self.floor) else 0.0
 
     def _sum(self, t: float) -> float:
         with np.errstate(all="ignore"):
@@ -179,13 +191,15 @@ class _Sweep:
         """Known to about half of the digits that the results have, and as claimed."""
         best = self.best()
         size = max(abs(best.value), self._scale)
-        return best.error <= max(1e-10, 100 * self._eps) * size and abs(best.value - self._claim) <= 1e-6 * size
+        apart = abs(best.value - self._claim)
+        return best.error <= max(1e-10, 100 * self._eps) * size and apart <= 1e-7 * abs(best.value) + 1e-10 * size
 
     def is_flat(self) -> bool:
         """A staircase that is said to have no slope: nothing moves, as far as no rounding would reach."""
         still = [step for step, q in self._quotients.items() if q.silent]
         moving = [step for step, q in self._quotients.items() if not q.silent]
-        return self._claim == 0 and sum(1e-6 < step < min(moving, default=np.inf) for step in still) >= 3
+        reach = max(1e-6, 8 * self._eps)
+        return self._claim == 0 and sum(reach < step < min(moving, default=np.inf) for step in still) >= 3
 
     def refuted(self) -> bool:
         """Known well, alike to both sides, of the size that was claimed, and something else."""

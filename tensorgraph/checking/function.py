@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._backward import walk
+from tensorgraph._backward import leading_to, walk
 from tensorgraph._context import enable_grad
 from tensorgraph._primitive import astype
-from tensorgraph._tape import Array
+from tensorgraph._tape import Array, topological_order
+from tensorgraph.checking.difference import EPS
 from tensorgraph.tensor import Tensor
 
 
@@ -58,6 +59,13 @@ class Checked(ABC):
         nodes: list[Any] = [variable._node for variable in self.variables]
         found = walk(seeds, wanted=nodes, retain_graph=True, create_graph=Tensor if record else None) if seeds else {}
         return [found.get(node, np.zeros(variable.shape)) for node, variable in zip(nodes, self.variables, strict=True)]
+
+    def rounding(self, outs: Sequence[Tensor]) -> float:
+        """How the results are rounded, relatively: by the coarsest type on the way from the variables to them."""
+        nodes = topological_order({out._node for out in outs if out._node is not None})
+        on_the_way = leading_to([v._node for v in self.variables if v._node is not None], nodes)
+        types = {node.out.dtype for node in on_the_way if node.out is not None}
+        return max((float(np.finfo(dtype).eps) for dtype in types), default=EPS)
 
 
 class Function(Checked):

@@ -89,7 +89,8 @@ def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> Nod
     weights = random_weights(outs, rng)
     gradients = call.function.gradients(outs, weights)
     values = call.function.values()
-    found = judge(call.function.arrays, values, weights, gradients, rng=rng, effort=LESS)
+    eps = call.function.rounding(outs)
+    found = judge(call.function.arrays, values, weights, gradients, rng=rng, effort=LESS, eps=eps)
     if found.verdict in UNBLAMED:
         found = call.sent(found)
     return NodeFinding(node, found, call.names[found.argument] if call.names else "")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgraph.checking.difference import Slope, norm, slope
+from tensorgraph.checking.difference import EPS, Slope, norm, slope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[list[Array]], list[Array]]  # arrays to arrays
@@ -55,12 +55,14 @@ def judge(
     *,
     rng: np.random.Generator,
     effort: Effort,
+    eps: float = EPS,
 ) -> Finding:
     """Compare gradients of sum(weights * f(inputs)) with differences; the worst finding.
 
     Arguments:
         f: from a list of float64 arrays to a list of arrays. inputs: where. weights: one for each result, in its shape.
         gradients: what is claimed, for each input; None for one that is not to be checked.
+        eps: the rounding, relatively, of the coarsest type in which f computes, as far as is known.
     """
     if not all(np.isfinite(out).all() for out in f(list(inputs))):
         return Finding("not finite")
@@ -70,7 +72,7 @@ def judge(
         finding
         for i, gradient in enumerate(gradients)
         if gradient is not None and gradient.size
-        for finding in _Argument(f, inputs, weights, i, gradient, largest).findings(rng, effort)
+        for finding in _Argument(f, inputs, weights, i, gradient, largest, eps).findings(rng, effort)
     ]
     return min(findings, key=lambda found: (ORDER.index(found.verdict), -found.apart), default=Finding("right"))
 
@@ -86,6 +88,7 @@ class _Argument:
         number: int,
         gradient: Array,
         largest: float,
+        eps: float,
     ) -> None:
         self._f, self._inputs, self._number = f, list(inputs), number
         self._weights = np.concatenate([weight.ravel() for weight in weights]) if weights else np.empty(0)
@@ -93,6 +96,7 @@ class _Argument:
         self._gradient = gradient.astype(np.float64)
         self._largest = float(np.abs(gradient).max())
         self._of_all = largest
+        self._eps = eps
 
     def findings(self, rng: np.random.Generator, effort: Effort) -> Iterable[Finding]:
         bad = ~np.isfinite(self._gradient)
@@ -189,28 +193,29 @@ class _Argument:
 
         analytic = float(np.vdot(self._gradient, direction))
         scale = norm(self._gradient * direction) if index is None else self._largest
-        found = slope(line, self._weights, analytic * unit, scale * unit, far)
+        found = slope(line, self._weights, analytic * unit, scale * unit, far, self._eps)
         numeric, error = found.value / unit, found.error / unit
         found = Slope(numeric, error, found.kink, found.floor / unit, found.clear)
-        verdict = _verdict(analytic, found, scale, largest)
+        verdict = _verdict(analytic, found, scale, largest, self._eps)
         return Finding(verdict, self._number, index, analytic, numeric, error, found.clear)
 
     def _index(self, place: int) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unravel_index(place, self._gradient.shape))
 
 
-def _verdict(analytic: float, numeric: Slope, scale: float, largest: float) -> str:
+def _verdict(analytic: float, numeric: Slope, scale: float, largest: float, eps: float) -> str:
     """The tolerance follows from the error of the difference, and from the rounding of the gradient itself.
 
     Arguments:
         scale: the size of gradients in this argument. largest: of all gradients; beside it, what is tiny counts as 0.
+        eps: how the gradient is rounded where a coarser type is on the way.
     """
     larger = max(abs(analytic), abs(numeric.value))
     apart = abs(analytic - numeric.value)
     nothing = 1e-10 * largest + min(10 * numeric.floor, 1e-12)
     if numeric.error == np.inf:
         return "precision"
-    if apart > 10 * numeric.error + 1e-7 * larger + 1e-10 * scale + nothing:
+    if apart > 10 * numeric.error + 1e-7 * larger + (1e-10 + 10 * eps) * scale + nothing:
         return "kink" if numeric.kink else "wrong"
     if apart > 0 and numeric.error > 1e-3 * max(larger, scale) + nothing:
         return "precision"

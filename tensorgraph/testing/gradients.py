@@ -87,7 +87,7 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
     gradients = function.gradients(outs, weights)
     if not _same(gradients, function.gradients(outs, weights)):
         raise failure("check_grads", "nondeterministic", None, None, None, again)
-    found = judge(function.arrays, values, weights, gradients, rng=rng, effort=Effort())
+    found = judge(function.arrays, values, weights, gradients, rng=rng, effort=Effort(), eps=function.rounding(outs))
     if found.verdict != "right":
         nodes, culprit = _culprit(outs, weights, seed) if found.verdict in ("wrong", "not finite") else ((), None)
         error = failure("check_grads", found.verdict, found, function.names[found.argument] + kind, culprit, again)
