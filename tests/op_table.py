@@ -125,7 +125,11 @@ ELEMENTWISE = [
         "binary_cross_entropy_with_logits",
         loop(lambda x, t: math.log1p(math.exp(x)) - x * t),
         [((real(2, 3), rng.random((2, 3))), {})],
-        [((np.array([-1e30, 1e30, 1e30]), np.array([0.0, 1.0, 0.0])), {}, [0.0, 0.0, 1e30])],
+        [
+            ((np.array([-1e30, 1e30, 1e30]), np.array([0.0, 1.0, 0.0])), {}, [0.0, 0.0, 1e30]),
+            ((np.array([-INF, -INF, INF, INF]), np.array([1.0, 0.5, 0.0, 0.5])), {}, [INF] * 4),
+            ((np.array([NAN, NAN]), np.array([0.0, 1.0])), {}, [NAN, NAN]),
+        ],
     ),
 ]
 

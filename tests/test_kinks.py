@@ -86,7 +86,6 @@ KINKS = {
     "relu of NaN": (tg.relu, ([NAN],), [[1]]),
     "leaky_relu": (tg.leaky_relu, ([-1, 0, 1],), [[0.01, 0.01, 1]]),
     "elu": (tg.elu, ([0, 1, -INF],), [[1, 1, 0]]),
-    "elu of NaN": (tg.elu, ([NAN],), [[1]]),
     "abs": (tg.abs, ([-2, -0.0, 0, 3],), [[-1, 0, 0, 1]]),
     "clip": (lambda x: tg.clip(x, -1, 1), ([-2, -1, 0, 1, 2],), [[0, 1, 1, 1, 0]]),
     "clip below": (lambda x: x.clip(min=0), ([-1, 0, 1],), [[0, 1, 1]]),
@@ -120,6 +119,35 @@ INFINITE = {
 def test_gradients_at_the_edge_of_the_domain(f, arrays, expected):
     with np.errstate(divide="ignore"):  # of the forward pass, as NumPy's
         assert gradients(f, *arrays) == expected
+
+
+NOT_FINITE = {
+    "elu": (tg.elu, [NAN, -INF, INF], [NAN, 0, 1]),
+    "softplus": (tg.softplus, [NAN, -INF, INF], [NAN, 0, 1]),
+    "logsumexp": (tg.logsumexp, [INF, 1, -INF], [NAN, 0, 0]),
+    "logsumexp of two infinities": (tg.logsumexp, [INF, INF, 1], [NAN, NAN, 0]),
+    "logsumexp along an axis": (lambda x: tg.logsumexp(x, axis=1), [[INF, 1], [0, 0]], [[NAN, 0], [0.5, 0.5]]),
+    "logsumexp with the axis kept": (
+        lambda x: tg.logsumexp(x, axis=0, keepdims=True),
+        [[INF, 1], [0, 1]],
+        [[NAN, 0.5], [0, 0.5]],
+    ),
+    "logsumexp beside -infinity": (tg.logsumexp, [-INF, 1, 1], [0, 0.5, 0.5]),
+    "logsumexp of -infinity alone": (tg.logsumexp, [-INF, -INF], [NAN, NAN]),
+    "logsumexp of NaN": (tg.logsumexp, [NAN, INF, 1], [NAN, NAN, NAN]),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(("f", "values", "expected"), NOT_FINITE.values(), ids=NOT_FINITE)
+def test_gradients_of_what_is_not_finite(f, values, expected, create_graph, dtype):
+    """PyTorch's, but where that depends on how many numbers there are, as for elu of NaN."""
+    x = tg.tensor(np.array(values, dtype), requires_grad=True)
+    with np.errstate(invalid="ignore"):  # inf - inf, of the forward pass
+        out = f(x)
+        (g,) = tg.gradients(out, x, np.ones(out.shape, dtype), create_graph=create_graph)
+    np.testing.assert_array_equal(g.detach().data, np.array(expected, dtype))
 
 
 def test_the_branch_that_where_did_not_take_leaks_nothing():

@@ -67,7 +67,7 @@ def elu(x: Array, /, alpha: float = 1.0) -> Array:
 def _elu_rule(g: Any, out: Any, x: Any, alpha: float = 1.0) -> Any:
     if isinstance(g, np.ndarray):
         return kernels.elu_grad(g, x, alpha)
-    return where(x <= 0, g * alpha * exp(where(x < 0, x, 0.0)), g)
+    return where(x > 0, g, g * alpha * exp(where(x >= 0, 0.0, x)))
 
 
 elu.vjp(x=_elu_rule)

@@ -256,8 +256,9 @@ def _check_probabilities(p: Any) -> None:
 
 @elementwise(gate="function", name="binary_cross_entropy_with_logits")
 def _log_loss_of_logits(x: Array, target: Array, /) -> Array:
-    """-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))) = max(x, 0) - x t + log(1 + e^-|x|)."""
-    return np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
+    """-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))) = |x| (1 - t, or t where x < 0) + log(1 + e^-|x|)."""
+    size = np.abs(x)
+    return size * np.where(np.less(x, 0), target, 1 - target) + np.log1p(np.exp(-size))
 
 
 _log_loss_of_logits.vjp(

@@ -9,12 +9,13 @@ import numpy as np
 from tensorgraph import kernels
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array
+from tensorgraph.ops.elementwise import where
 from tensorgraph.ops.reduce import Axis, as_floats, put_back, reduced_axes, sum
 
 
 @primitive(gate="function")
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """log(sum(e^x)) over the axes, all of them if axis is None. d/dx = softmax(x).
+    """log(sum(e^x)) over the axes, all of them if axis is None. d/dx = softmax(x), 0 beside an infinite element.
 
     Example:
         >>> import tensorgraph as tg
@@ -29,9 +30,12 @@ def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     return out if keepdims else np.squeeze(out, axis=reduced_axes(x.ndim, axis))
 
 
-logsumexp.vjp(
-    x=lambda g, out, x, axis=None, keepdims=False: put_back(g, x, axis) * softmax(x, axis=reduced_axes(x.ndim, axis))
-)
+def _logsumexp_rule(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    beside_infinity = (x < np.inf) & (put_back(out, x, axis) == np.inf)  # where softmax is NaN
+    return put_back(g, x, axis) * where(beside_infinity, 0.0, softmax(x, axis=reduced_axes(x.ndim, axis)))
+
+
+logsumexp.vjp(x=_logsumexp_rule)
 
 
 @primitive(gate="function")

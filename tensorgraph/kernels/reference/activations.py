@@ -49,7 +49,7 @@ def elu(x: Array, alpha: float) -> Array:
 
 
 def elu_grad(g: Array, x: Array, alpha: float) -> Array:
-    return np.where(x <= 0, g * alpha * np.exp(np.minimum(x, 0)), g)
+    return np.where(x > 0, g, g * alpha * np.exp(np.minimum(x, 0)))
 
 
 def softplus(x: Array) -> Array:

@@ -47,7 +47,7 @@ void elu(int64_t n, const float* x, float alpha, float* out) {
 }
 
 void elu_grad(int64_t n, const float* g, const float* x, float alpha, float* x_grad) {
-    map(n, HEAVY, x_grad, [=](Vec u, Vec v) { return v <= 0.0f ? u * alpha * exp(v) : u; }, g, x);
+    map(n, HEAVY, x_grad, [=](Vec u, Vec v) { return v > 0.0f ? u : u * alpha * exp(v); }, g, x);
 }
 
 void softplus(int64_t n, const float* x, float* out) {
