@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from profiles import examples
 
 from tensorgraph.testing import strategies
 
@@ -98,7 +99,7 @@ def in_torch(program):
     return space["program"]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(strategies.programs())
 def test_values_and_gradients_are_those_of_pytorch(program):
     ours = program.inputs
