@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorgraph as tg
 from nn.cli import arguments, train
-from nn.cli.failure import Failure, WrongArgument
+from nn.cli.failure import Failure, WrongArgument, tell
 from nn.cli.use import evaluate, predict
 from nn.serialization import FileFormatError, load
 from nn.training.callbacks import check_writable
@@ -24,20 +24,20 @@ def main(words: Sequence[str]) -> int:
     """Run the command with the arguments; returns the exit status."""
     parser, commands = arguments.parser()
     given = vars(parser.parse_args(words))
-    command = commands[given.pop("command")]
+    name = given.pop("command")
     try:
         if threads := given.pop("threads", None):
             tg.set_num_threads(threads)
-        if command is commands["train"]:
+        if name == "train":
             return _train(given, parser)
         settings, weights = _trained(given, parser)
-        if command is commands["predict"]:
-            return predict(settings, weights, given["images"])
+        if name == "predict":
+            return predict(settings, weights, given["images"], given.get("pictures"))
         return evaluate(settings, weights, given.get("pictures"))
     except WrongArgument as wrong:
-        command.error(str(wrong))
+        commands[name].error(str(wrong))
     except (Failure, FileFormatError, FloatingPointError, OSError) as error:
-        sys.stderr.write(f"{command.prog}: {error}\n")
+        tell(name, error)
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped\n")

@@ -341,6 +341,44 @@ def test_pictures_are_drawn(trained, tmp_path, monkeypatch, capsys, seeded):
     assert capsys.readouterr().err.endswith("argument --pictures: needs Matplotlib: pip install matplotlib\n")
 
 
+def test_it_is_drawn_how_the_network_sees_pictures(trained, tmp_path, monkeypatch, capsys, seeded):
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    _, folder = trained
+    monkeypatch.chdir(tmp_path)
+    _, (x, _) = nn.data.mnist_mini()
+    os.mkdir("other")
+    for i, path in enumerate(["digit.png", "other/digit.png"]):
+        image.fromarray((x[i, 0] * 255).astype(np.uint8)).save(path)
+    drawn = []
+
+    def kept(name):
+        draw = getattr(nn.pictures, name)
+        monkeypatch.setattr(nn.pictures, name, lambda *given: drawn.append((name, *given)) or draw(*given))
+
+    for name in ("filters", "saliency", "feature_maps"):
+        kept(name)
+    weights = str(folder / "numpy_cnn.safetensors")
+    arguments = ["predict", "digit.png", "other/digit.png", "--pictures", "seen"]
+    assert main([*arguments, "--weights", weights]) == 0
+    first, second, *files = capsys.readouterr().out.splitlines()
+    names = ["filters", "1-digit-saliency", "1-digit-maps", "2-digit-saliency", "2-digit-maps"]
+    assert files == [f"drawn: {os.path.join('seen', name)}.png" for name in names]
+    for name in names:
+        assert (tmp_path / "seen" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert [name for name, *_ in drawn] == ["filters", *["saliency", "feature_maps"] * 2]
+    same(drawn[0][1].state_dict(), nn.load(weights))
+    for i, line in enumerate([first, second]):
+        _, _, seen, label = drawn[1 + 2 * i]
+        np.testing.assert_array_equal(seen, np.float32((x[i] * 255).astype(np.uint8)) / np.float32(255))
+        assert f"digit.png: {label} (" in line
+
+    seeded(0)
+    nn.save("p.safetensors", nn.models.perceptron().state_dict())
+    assert main(["predict", "digit.png", "--pictures", "p", "--weights", "p.safetensors", "--model", "perceptron"]) == 0
+    assert os.listdir("p") == ["1-digit-saliency.png"]  # it has no convolution
+
+
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
 
@@ -451,6 +489,22 @@ def test_pictures_that_cannot_be_read_are_told(trained, tmp_path, capsys):
     assert "junk.png: no picture that can be read" in failed(["predict", str(tmp_path / "junk.png"), *weights], capsys)
     assert "gone.png: no picture that can be read" in failed(["predict", str(tmp_path / "gone.png"), *weights], capsys)
     assert "empty.png: there is nothing on it" in failed(["predict", str(tmp_path / "empty.png"), *weights], capsys)
+
+
+def test_predict_goes_on_after_what_is_no_picture(trained, tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    _, folder = trained
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "junk.png").write_bytes(b"junk")
+    _, (x, _) = nn.data.mnist_mini()
+    image.fromarray((x[0, 0] * 255).astype(np.uint8)).save("digit.png")
+    files = ["gone.png", "digit.png", "junk.png", "digit.png"]
+    assert main(["predict", *files, "--weights", str(folder / "numpy_cnn.safetensors")]) == 1
+    told = capsys.readouterr()
+    assert [line.split(" (")[0][:-1] for line in told.out.splitlines()] == ["digit.png: "] * 2
+    gone, junk = told.err.splitlines()
+    assert gone.startswith("python -m nn predict: gone.png: no picture that can be read: ")
+    assert junk.startswith("python -m nn predict: junk.png: no picture that can be read: ")
 
 
 def test_without_pillow_it_says_what_to_install(trained, monkeypatch, capsys):

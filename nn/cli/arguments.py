@@ -36,7 +36,7 @@ examples:
   python -m nn train --model lenet5 --data mnist --epochs 12 --out lenet.safetensors
   python -m nn train --model resnet20 --data cifar10 --optimizer sgd --lr 0.1 --weight-decay 0.0005 --epochs 30
   python -m nn evaluate lenet.safetensors --model lenet5 --data mnist
-  python -m nn predict image.png --weights lenet.safetensors --model lenet5 --data mnist
+  python -m nn predict image.png --weights lenet.safetensors --model lenet5 --data mnist --pictures seen
 """
 
 
@@ -64,6 +64,12 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     predict.add_argument("images", nargs="+", metavar="image", help="a file with a picture, such as image.png")
     predict.add_argument("--weights", required=True, metavar="FILE", help=_WEIGHTS)
     evaluate.add_argument("--pictures", metavar="FOLDER", help="draw there what was taken for what, and the mistakes")
+    predict.add_argument(
+        "--pictures",
+        metavar="FOLDER",
+        help="draw there the filters of the first convolution, and for each picture where the network looks, and what "
+        "its convolutions make of it",
+    )
     for command in (evaluate, predict):
         _add_parts(command)
         command.add_argument("--threads", type=number(1), metavar="N", help="how many threads compute")
@@ -74,7 +80,7 @@ _WEIGHTS = "the file with the weights, .npz and .pth too; or a checkpoint, which
 _PREDICT = """\
 Say what a trained network takes pictures for, with the probabilities of the three most likely classes. A picture is
 brought to the size of the network's images. Digits on paper, dark on bright, are inverted, cut out and centred as those
-of MNIST are.
+of MNIST are. What is no picture is told and left out, and the exit status is 1 then.
 """
 
 

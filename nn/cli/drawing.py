@@ -9,6 +9,8 @@ import numpy as np
 
 import tensorgraph as tg
 from nn.cli.failure import WrongArgument
+from nn.conv import Conv2d
+from nn.module import Module
 from nn.training import History
 
 
@@ -36,6 +38,27 @@ def draw_answers(folder: str, matrix: Any, test: Any, logits: Any, classes: tupl
         _saved(folder, "confusion", pictures.confusion_matrix(matrix, classes)),
         _saved(folder, "mistakes", pictures.mistakes(images, labels, shares, classes)),
     ]
+
+
+def draw_filters(folder: str, model: Module) -> list[str]:
+    """The filters of the first convolution, if there is one; returns the files."""
+    from nn import pictures
+
+    return [_saved(folder, "filters", pictures.filters(model))] if _has_convolutions(model) else []
+
+
+def draw_sight(folder: str, name: str, model: Module, image: Any, label: int) -> list[str]:
+    """Where a network looks that takes an image (C, H, W) for `label`, and its feature maps; returns the files."""
+    from nn import pictures
+
+    drawn = [_saved(folder, f"{name}-saliency", pictures.saliency(model, image, label))]
+    if _has_convolutions(model):
+        drawn.append(_saved(folder, f"{name}-maps", pictures.feature_maps(model, image)))
+    return drawn
+
+
+def _has_convolutions(model: Module) -> bool:
+    return any(isinstance(layer, Conv2d) for _, layer in model.named_modules())
 
 
 def _saved(folder: str, name: str, figure: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class Failure(Exception):  # noqa: N818 (its text is for the user of a command, not for a program)
     """Something that the user of a command can put right, in words."""
@@ -12,3 +14,9 @@ class WrongArgument(Failure):
 
     def __init__(self, option: str, text: str) -> None:
         super().__init__(f"argument {option}: {text}")
+
+
+def tell(command: str, error: Exception) -> None:
+    """Write a message about what a command could not do."""
+    sys.stdout.flush()  # what it has done stands before it
+    sys.stderr.write(f"python -m nn {command}: {error}\n")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import tensorgraph as tg
 from nn.cli import datasets, networks
-from nn.cli.drawing import check_folder, draw_answers
-from nn.cli.failure import Failure
+from nn.cli.drawing import check_folder, draw_answers, draw_filters, draw_sight
+from nn.cli.failure import Failure, tell
 from nn.data import DataLoader
 from nn.module import Module
 from nn.optim import SGD
@@ -54,15 +55,29 @@ def _times(n: int) -> str:
     return {1: "once", 2: "twice"}.get(n, f"{n:,} times")
 
 
-def predict(settings: dict[str, Any], weights: dict[str, Any] | str, images: list[str]) -> int:
-    """Say what is on pictures; returns the exit status."""
+def predict(
+    settings: dict[str, Any], weights: dict[str, Any] | str, images: list[str], drawings: str | None = None
+) -> int:
+    """Say what is on pictures, and draw how the network sees them into a folder if there is one.
+
+    Returns the exit status: 1 if one of the pictures could not be read, which is told and left out.
+    """
     from nn.cli.pictures import read_ink, read_picture
 
+    if drawings is not None:
+        check_folder(drawings)
     model, pictures, fit = _ready(settings, weights)
     channels, size, _ = pictures.shape
     model.eval()
-    for path in images:
-        image, done = read_ink(path, size) if pictures.ink else (read_picture(path, channels, size), [])
+    drawn = [] if drawings is None else draw_filters(drawings, model)
+    status = 0
+    for number, path in enumerate(images, 1):
+        try:
+            image, done = read_ink(path, size) if pictures.ink else (read_picture(path, channels, size), [])
+        except Failure as failure:
+            tell("predict", failure)
+            status = 1
+            continue
         x: Any = np.divide(image[None], np.float32(255), dtype=np.float32)
         for transform in (*pictures.normalize, *fit):
             x = transform(x)
@@ -71,7 +86,12 @@ def predict(settings: dict[str, Any], weights: dict[str, Any] | str, images: lis
         best = np.argsort(-shares, kind="stable")[:_MOST]
         answers = ", ".join(f"{pictures.classes[i]} ({shares[i]:.1%})" for i in best)
         say(f"{path}: {answers}{' - ' + ', '.join(done) if done else ''}\n")
-    return 0
+        if drawings is not None:
+            name = f"{number}-{Path(path).stem}"  # files of several folders may have the same name
+            drawn += draw_sight(drawings, name, model, x[0], int(best[0]))
+    for path in drawn:
+        say(f"drawn: {path}\n")
+    return status
 
 
 def _ready(settings: dict[str, Any], weights: dict[str, Any] | str) -> tuple[Module, datasets.Pictures, list[Any]]:
