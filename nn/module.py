@@ -148,14 +148,16 @@ class Module:
     def state_dict(self) -> dict[str, tg.Tensor]:
         """All parameters and buffers by path, as tensors cut off from the graph.
 
-        The values are those of now: training on does not change them. Nothing is copied until then.
+        The values are those of now: training on does not change them, nor does writing to a parameter's `.data`, be it
+        taken before. Nothing is copied until then, unless the program still holds such an array.
 
         Example:
             >>> import nn
             >>> {name: value.shape for name, value in nn.Linear(3, 2).state_dict().items()}
             {'weight': (2, 3), 'bias': (2,)}
         """
-        return {path: tensor.detach() for path, tensor in self._state()}
+        with tg.no_grad():  # an operation takes values that nobody can write to, t.detach() would not
+            return {path: tensor[...] for path, tensor in self._state()}
 
     def _state(self) -> Iterator[tuple[str, tg.Tensor]]:
         return ((path, value) for path, value in self._walk("", {id(self)}) if isinstance(value, tg.Tensor))

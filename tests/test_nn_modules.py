@@ -144,6 +144,26 @@ def test_a_state_is_that_of_its_moment():
     assert layer.weight.tolist() == before
 
 
+def test_a_state_does_not_follow_an_array_that_was_handed_out():
+    layer = nn.Linear(2, 2)
+    handle, view = layer.weight.data, layer.bias.data[:1]
+    state = layer.state_dict()
+    before = {name: value.tolist() for name, value in state.items()}
+    handle += 1.0
+    view[...] = 5.0
+    assert {name: value.tolist() for name, value in state.items()} == before
+    assert layer.weight.tolist() == handle.tolist()  # the parameter itself does
+    state["weight"].data[...] = 7.0
+    assert layer.weight.tolist() == handle.tolist()
+
+
+def test_a_state_copies_nothing_while_nobody_can_write():
+    layer = nn.Linear(2, 2)
+    layer.weight.data += 1.0  # taken and dropped
+    state = layer.state_dict()
+    assert np.shares_memory(state["weight"]._array, layer.weight._array)
+
+
 def test_floats_take_the_type_of_the_parameter():
     layer = nn.Linear(1, 1, bias=False)
     layer.load_state_dict({"weight": np.array([[0.1]], np.float64)})
