@@ -91,11 +91,12 @@ def cutout(size: int) -> Random:
     size = count("cutout", "size", size)
 
     def cut(x: Array, rng: np.random.Generator) -> Array:
-        n, channels, height, width = _images("cutout", x)
+        n, _, height, width = _images("cutout", x)
         rows = _hit(rng.integers(0, height, n), size, height)
         in_columns = _hit(rng.integers(0, width, n), size, width)
-        hole = (rows[:, :, None] & in_columns[:, None, :]).reshape(n, 1, -1)  # (N, 1, H * W)
-        return np.where(hole, x.dtype.type(0), x.reshape(n, channels, -1)).reshape(x.shape)
+        result = x.copy()
+        np.copyto(result, x.dtype.type(0), where=rows[:, None, :, None] & in_columns[:, None, None, :])  # (N, 1, H, W)
+        return result
 
     return cut
 
