@@ -28,7 +28,7 @@ def image_of(axes):
 def test_curves_show_each_figure_in_training_and_validation():
     history = {"lr": [0.1, 0.01], "loss": [2.0, 1.0], "val_loss": [1.5, 1.25], "accuracy": [0.25, 0.5]}
     loss, accuracy, lr = drawn(pictures.curves(history)).axes
-    assert [axes.get_title() for axes in (loss, accuracy, lr)] == ["loss", "accuracy", "lr"]
+    assert [axes.get_title() for axes in (loss, accuracy, lr)] == ["loss", "accuracy", "learning rate"]
     lines = {line.get_label(): line.get_ydata().tolist() for line in loss.lines}
     assert lines == {"training": [2.0, 1.0], "validation": [1.5, 1.25]}
     assert loss.lines[0].get_xdata().tolist() == [1, 2]
@@ -95,6 +95,8 @@ def test_mistakes_are_shown_the_surest_first():
     assert titles == ["1 taken for 0\n80 % sure", "0 taken for 1\n70 % sure", "1 taken for 0\n60 % sure"]
     np.testing.assert_allclose(image_of(figure.axes[0]), [[0, 1 / 3], [2 / 3, 1]], rtol=1e-6)
     assert figure.get_suptitle() == "3 of 4 wrong, the surest first"
+    (place,) = pictures.mistakes(images, [0, 1, 1, 0], tg.tensor([[0.004, 0.996]] + [[0.5, 0.5]] * 3), most=1).axes
+    assert place.get_title() == "0 taken for 1\nover 99 % sure"
     assert len(pictures.mistakes(images, [1, 1, 0, 1], probabilities, most=1).axes) == 1
     assert pictures.mistakes(images, [0, 1, 1, 0], probabilities).get_suptitle() == "0 of 4 wrong"
 

@@ -34,7 +34,7 @@ def curves(history: Mapping[str, Sequence[float]]) -> Any:
         raise ValueError("curves: the history has no epoch yet; train first, history = trainer.fit(...)")
     made = figure(4.2 * len(names), 3.2)
     for axes, name in zip(made.subplots(1, len(names), squeeze=False).flat, names, strict=True):
-        axes.set_title(name)
+        axes.set_title("learning rate" if name == "lr" else name)
         axes.set_xlabel("epoch")
         shown = [("training", RED, "--", history[name])]
         if name == "lr":

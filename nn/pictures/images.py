@@ -53,7 +53,8 @@ def mistakes(
     for place, i in zip(axes, shown, strict=False):
         show_image(place, checked_image("mistakes", images[i]))
         right, taken = (str(k) if classes is None else classes[k] for k in (labels[i], answers[i]))
-        place.set_title(f"{right} taken for {taken}\n{100 * sure[i]:.0f} % sure", fontsize=8)
+        share = f"{100 * sure[i]:.0f}" if sure[i] < 0.995 else "over 99"  # none is 100 % sure and wrong
+        place.set_title(f"{right} taken for {taken}\n{share} % sure", fontsize=8)
     return made
 
 
