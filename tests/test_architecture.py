@@ -123,7 +123,7 @@ def test_kernels_know_arrays_only(module):
     allowed = ("tensorgraph.kernels", "tensorgraph.errors")
     assert {name for name in ours(TREES[module]) if not name.startswith(allowed)} == set()
     others = {name.partition(".")[0] for name, _ in imports(TREES[module])} - {"tensorgraph"}
-    allowed_others = {"__future__", "collections", "math", "numpy", "operator", "typing"}
+    allowed_others = {"__future__", "collections", "functools", "math", "numpy", "operator", "typing"}
     if module.endswith("_choice"):
         allowed_others |= {"importlib", "os", "types"}  # it looks for the extension module, and into the environment
     assert others <= allowed_others

@@ -6,9 +6,12 @@ import importlib
 import os
 from types import ModuleType
 
+import numpy as np
+
 KINDS = ("native", "reference")
 # That a kernel applies to its result while it is at hand; kernels.h has the same.
 ACTIVATIONS = {"none": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
+FLOAT32 = np.dtype(np.float32)  # what the compiled kernels take
 LARGE = 16384  # elements from which two threads, and memory that is used again, pay for themselves
 _NOT_COMPILED = "they were not compiled when the package was installed; is a C++20 compiler there?"
 

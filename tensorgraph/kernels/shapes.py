@@ -28,6 +28,7 @@ _CHANNELS_LAST = {
 # --- how many windows fit --------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)  # layers ask the same at every step, forward and backward
 def window_sizes(
     sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, *, ceil_mode: bool = False
 ) -> Sizes:
@@ -62,10 +63,7 @@ def covered_sizes(counts: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, di
 
 
 def _remembered(resolve: F) -> F:
-    """The function with a memory: layers ask the same at every step, and twice, forward and backward.
-
-    It remembers plain integers only. 1.0 and True are equal to 1 but refused, also where 1 was asked for before.
-    """
+    """The function with a memory, for plain integers: 1.0 and True equal 1 but are refused, also after 1."""
     known = lru_cache(maxsize=1024, typed=True)(resolve)
 
     @wraps(resolve)

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels._choice import FLOAT32, extension
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
 
-FLOAT32 = np.dtype(np.float32)
 ndarray = np.ndarray  # one look-up instead of two
 
 

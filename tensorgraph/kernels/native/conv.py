@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import ACTIVATIONS, extension, settings
+from tensorgraph.kernels._choice import ACTIVATIONS, FLOAT32, extension, settings
 from tensorgraph.kernels.native.pool import MOST_TAPS, pool_numbers
 from tensorgraph.kernels.reference.windows import Array
 from tensorgraph.kernels.shapes import Pads, Sizes, window_sizes
@@ -30,7 +30,7 @@ def conv2d(
     groups: int,
     activation: str = "none",
 ) -> Array:
-    if x.dtype != np.float32:
+    if x.dtype != FLOAT32:
         return reference.conv2d(x, w, b, stride, padding, dilation, groups, activation)
     counts = window_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     numbers = *counts, *_numbers(stride, padding, dilation, groups)
@@ -48,7 +48,7 @@ def conv2d_max_pool2d(
     negative_slope: float = 1.0,
 ) -> tuple[Array, Array]:
     kernel, stride, padding, dilation = pool
-    if x.dtype != np.float32 or kernel[0] * kernel[1] > MOST_TAPS:
+    if x.dtype != FLOAT32 or kernel[0] * kernel[1] > MOST_TAPS:
         return reference.conv2d_max_pool2d(x, w, b, window, groups, pool, ceil_mode, negative_slope)
     maps = window_sizes(x.shape[2:], w.shape[2:], *window)
     counts = window_sizes(maps, kernel, stride, padding, dilation, ceil_mode=ceil_mode)
@@ -59,7 +59,7 @@ def conv2d_max_pool2d(
 def conv2d_input_grad(
     g: Array, w: Array, x_shape: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
 ) -> Array:
-    if g.dtype != np.float32:
+    if g.dtype != FLOAT32:
         return reference.conv2d_input_grad(g, w, x_shape, stride, padding, dilation, groups)
     numbers = *x_shape[1:], *_numbers(stride, padding, dilation, groups)
     return _native.conv2d_input_grad(g, w, *numbers, settings.winograd)
@@ -68,7 +68,7 @@ def conv2d_input_grad(
 def conv2d_weight_grad(
     g: Array, x: Array, w_shape: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
 ) -> tuple[Array, Array]:
-    if g.dtype != np.float32:
+    if g.dtype != FLOAT32:
         return reference.conv2d_weight_grad(g, x, w_shape, stride, padding, dilation, groups)
     numbers = *w_shape[1:], *_numbers(stride, padding, dilation, groups)
     return _native.conv2d_weight_grad(g, x, *numbers, settings.winograd)
@@ -86,7 +86,7 @@ def conv2d_max_pool2d_weight_grad(
     pool: tuple[Sizes, Sizes, Pads, Sizes],
     negative_slope: float = 1.0,
 ) -> tuple[Array, Array]:
-    if g.dtype != np.float32 or winners.dtype != np.uint8:
+    if g.dtype != FLOAT32 or winners.dtype != np.uint8:
         return reference.conv2d_max_pool2d_weight_grad(
             g, pooled, winners, maps_grad, x, w_shape, window, groups, pool, negative_slope
         )

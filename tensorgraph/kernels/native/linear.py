@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import ACTIVATIONS, extension
+from tensorgraph.kernels._choice import ACTIVATIONS, FLOAT32, extension
 from tensorgraph.kernels.reference.linear import rows
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
-_FLOAT32 = np.dtype(np.float32)
 
 
 def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Array:
-    if x.dtype != _FLOAT32:
+    if x.dtype != FLOAT32:
         return reference.linear(x, w, b, activation)
     if x.ndim != 2:
         return linear(rows(x), w, b, activation).reshape((*x.shape[:-1], len(w)))
@@ -25,7 +22,7 @@ def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Arr
 
 
 def linear_input_grad(g: Array, w: Array) -> Array:
-    if g.dtype != _FLOAT32:
+    if g.dtype != FLOAT32:
         return reference.linear_input_grad(g, w)
     if g.ndim != 2:
         return linear_input_grad(rows(g), w).reshape((*g.shape[:-1], w.shape[1]))
@@ -36,7 +33,7 @@ def linear_input_grad(g: Array, w: Array) -> Array:
 def linear_grads(
     g: Array, x: Array, w: Array, input_too: bool, out: Array | None = None, activation: str = "none"
 ) -> tuple[Array | None, Array, Array]:
-    if g.dtype != _FLOAT32:
+    if g.dtype != FLOAT32:
         return reference.linear_grads(g, x, w, input_too, out, activation)
     if g.ndim != 2:
         flat = None if out is None else rows(out)
@@ -48,7 +45,7 @@ def linear_grads(
 
 
 def matmul(x: Array, y: Array) -> Array:
-    if x.ndim == 2 == y.ndim and x.dtype == _FLOAT32 == y.dtype:
+    if x.ndim == 2 == y.ndim and x.dtype == FLOAT32 == y.dtype:
         if y.flags.c_contiguous:
             return _native.matmul_tn(x.T, y) if x.flags.f_contiguous else _native.matmul(x, y)
         if y.flags.f_contiguous and x.flags.c_contiguous:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import ACTIVATIONS, LARGE, extension
-from tensorgraph.kernels.native.activations import FLOAT32, dense, dense_pair
+from tensorgraph.kernels._choice import ACTIVATIONS, FLOAT32, LARGE, extension
+from tensorgraph.kernels.native.activations import dense, dense_pair
 from tensorgraph.kernels.reference.norm import dropout_scale, dropped_below
 from tensorgraph.kernels.reference.windows import Array
 

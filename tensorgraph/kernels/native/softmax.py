@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 
 from tensorgraph.kernels import reference
-from tensorgraph.kernels._choice import extension
+from tensorgraph.kernels._choice import FLOAT32, extension
 from tensorgraph.kernels.reference.linear import rows
 from tensorgraph.kernels.reference.softmax import Axis
 from tensorgraph.kernels.reference.windows import Array
 
 _native: Any = extension
-_FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
 _REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
 
 
 def _takes(x: Array, axis: Axis) -> bool:
-    return x.dtype == _FLOAT32 and x.ndim > 0 and (axis == -1 or axis == x.ndim - 1)
+    return x.dtype == FLOAT32 and x.ndim > 0 and (axis == -1 or axis == x.ndim - 1)
 
 
 def softmax(x: Array, axis: Axis) -> Array:
@@ -43,7 +42,7 @@ def log_softmax_grad(g: Array, out: Array, axis: Axis) -> Array:
 
 
 def softmax_cross_entropy(logits: Array, target: Array, reduction: str) -> tuple[Any, Array]:
-    if logits.dtype != _FLOAT32:
+    if logits.dtype != FLOAT32:
         return reference.softmax_cross_entropy(logits, target, reduction)
     if logits.ndim == 1:
         out, probabilities = softmax_cross_entropy(logits[None], target.reshape(1), "sum")
@@ -54,7 +53,7 @@ def softmax_cross_entropy(logits: Array, target: Array, reduction: str) -> tuple
 
 
 def softmax_cross_entropy_grad(g: Array, probabilities: Array, target: Array, reduction: str) -> Array:
-    if probabilities.dtype != _FLOAT32:
+    if probabilities.dtype != FLOAT32:
         return reference.softmax_cross_entropy_grad(g, probabilities, target, reduction)
     out = _native.softmax_cross_entropy_grad(
         g.reshape(-1), rows(probabilities), _classes(target), g.size, _REDUCTIONS[reduction]
