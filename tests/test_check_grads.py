@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -228,6 +229,16 @@ def test_every_gate_of_a_right_graph_is_right():
     x = tg.randn(2, 1, 8, 8, rng=np.random.default_rng(0))
     report = tg.graph(nn.CrossEntropyLoss()(net(x), np.array([0, 2]))).check()
     assert report.checked == ("conv2d", "relu", "max_pool2d", "reshape", "linear", "softmax_cross_entropy")
+
+
+def test_lenet_is_checked_within_seconds():
+    """Of the processor's time: who else uses the machine does not count."""
+    net = nn.models.lenet5(rng=np.random.default_rng(0))
+    x = tg.randn(8, 1, 32, 32, rng=np.random.default_rng(1))
+    start = time.process_time()
+    report = tg.graph(nn.CrossEntropyLoss()(net(x), np.arange(8))).check()
+    assert time.process_time() - start < 10
+    assert report.checked.count("conv2d") == 3
 
 
 def test_the_first_culprit_is_named_with_its_layer_and_line_and_marked():
