@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensorgraph as tg
+from tensorgraph._backward import walk
 from tensorgraph.kernels._choice import LARGE
 
 
@@ -345,6 +346,36 @@ def test_a_rule_may_return_none_for_no_gradient():
     y = (broken(lambda g, out, x: None)(x) + x).sum()
     y.backward()
     same(x.grad, [1.0, 1.0])
+
+
+def test_where_no_gradient_arrives_no_rule_is_called():
+    x = leaf([1.0, 2.0])
+    (broken(lambda g, out, x: None)(tg.exp(x)) + x).sum().backward()
+    same(x.grad, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_walk_returns_what_was_asked_for_and_nothing_else(asked):
+    x = leaf([1.0, 2.0])
+    h = x * 2.0
+    y = h * h
+    wanted = h._node if asked else x._node
+    found = walk({y._node: np.array([1.0, 10.0])}, wanted=[wanted] if asked else None, retain_graph=True)
+    assert list(found) == [wanted]
+    np.testing.assert_array_equal(found[wanted], [4.0, 80.0] if asked else [8.0, 160.0])
+
+
+def test_a_recorded_rule_sees_constants_as_arrays():
+    seen = []
+
+    def rule(g, out, x, y):
+        seen.append((type(g), type(out), type(x), type(y)))
+        return g * y
+
+    x = leaf([1.0, 2.0])
+    y = product(rule, by_y, at_once=False)(x, np.array([3.0, 4.0])).sum()
+    tg.gradients(y, x, create_graph=True)
+    assert seen == [(tg.Tensor, tg.Tensor, tg.Tensor, np.ndarray)]
 
 
 def test_infinite_gradients_come_without_a_warning():
