@@ -1,0 +1,182 @@
+"""Operations of one's own: how their arguments are sorted, kept and promoted, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import traceback
+
+import numpy as np
+import pytest
+
+import tensorgraph as tg
+
+
+@tg.extend.primitive(gate="function")
+def weighted(x, w=None, /, scale=1.0, *, power=1):
+    """scale (x w)^power."""
+    return scale * (x if w is None else x * w) ** power
+
+
+@tg.extend.primitive(gate="function")
+def failing(x, y, /):
+    return 1 / 0
+
+
+@tg.extend.elementwise(gate="mul")
+def scaled(x, y, /, *, scale=1.0):
+    return x * y * scale
+
+
+X = tg.tensor([1.0, 2.0], requires_grad=True)
+
+
+def test_an_operation_is_known_by_what_its_function_is():
+    assert (weighted.__name__, weighted.__doc__, weighted.__module__) == ("weighted", "scale (x w)^power.", __name__)
+    assert repr(weighted) == "<primitive weighted, gate function>"
+
+
+CALLS = {
+    "arrays alone": (lambda: weighted(X), [1.0, 2.0]),
+    "an array by name": (lambda: weighted(x=X, w=np.float32([2, 3])), [2.0, 6.0]),
+    "a default given": (lambda: weighted(X, None), [1.0, 2.0]),
+    "an option by position": (lambda: weighted(X, None, 3.0), [3.0, 6.0]),
+    "options by name": (lambda: weighted(X, scale=3.0, power=2), [3.0, 12.0]),
+    "both": (lambda: weighted(X, 2.0, 3.0, power=2), [12.0, 48.0]),
+    "an option of an element-wise operation": (lambda: scaled(X, 2.0, scale=3.0), [6.0, 12.0]),
+    "a list": (lambda: weighted(X, [2.0, 3.0]), [2.0, 6.0]),
+}
+
+
+@pytest.mark.parametrize(("call", "expected"), CALLS.values(), ids=CALLS)
+def test_arguments_are_sorted_into_arrays_and_options(call, expected):
+    out = call()
+    assert out.dtype == np.float32
+    assert out.tolist() == expected
+
+
+MISTAKES = {
+    "too many": (lambda: weighted(X, None, 3.0, 4.0), "weighted: takes (x, w, scale), got 4 arguments"),
+    "one twice": (
+        lambda: weighted(X, None, 3.0, scale=4.0),
+        "weighted: got scale twice, by position and by name",
+    ),
+    "two twice": (
+        lambda: weighted(X, None, 3.0, scale=4.0, x=X),
+        "weighted: got scale, x twice, by position and by name",
+    ),
+    "none": (lambda: weighted(), "weighted: missing x"),
+    "none of two": (lambda: failing(), "failing: missing x, y"),
+    "a word": (lambda: weighted(X, "a"), "weighted: w must be a tensor, an array or a number, got str"),
+    "a word beside no tensor": (
+        lambda: weighted(5.0, "a"),
+        "weighted: w must be a tensor, an array or a number, got str",
+    ),
+    "an object in the second place": (
+        lambda: scaled(np.ones(2), object()),
+        "scaled: y must be a tensor, an array or a number, got object",
+    ),
+    "an object beside a tensor": (
+        lambda: scaled(X, object()),
+        "scaled: y must be a tensor, an array or a number, got object",
+    ),
+    "an unknown option": (
+        lambda: weighted(X, bogus=1),
+        "weighted: has no argument 'bogus'; its arguments are x, w, scale, power",
+    ),
+    "a rule missing": (lambda: failing.vjp(x=None), "failing.vjp: no rule for y; the array arguments are x, y"),
+    "all rules missing": (lambda: failing.vjp(), "failing.vjp: no rule for x, y; the array arguments are x, y"),
+    "unknown rules": (
+        lambda: weighted.vjp(x=None, w=None, a=None, b=None),
+        "weighted.vjp: no argument is called a, b; the array arguments are x, w",
+    ),
+    "no array": (
+        lambda: tg.extend.primitive(gate="wire", name="none")(lambda *, a: a),
+        "none: a primitive takes at least one array, as a positional argument",
+    ),
+}
+
+
+@pytest.mark.parametrize(("attempt", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_with_ones_own_operations(attempt, message):
+    with pytest.raises(TypeError) as caught:
+        attempt()
+    assert str(caught.value) == message
+
+
+def test_an_error_of_its_own_keeps_its_type_and_says_for_what():
+    with pytest.raises(ZeroDivisionError) as caught:
+        failing(X, np.ones((2, 3)))
+    assert str(caught.value) == "division by zero"
+    assert caught.value.__notes__[0] == "in failing of x of shape (2,) and y of shape (2, 3)"
+
+
+def test_an_error_of_its_own_names_the_line():
+    with pytest.raises(ZeroDivisionError) as caught:
+        failing(X, X)
+    assert caught.value.__notes__[1].startswith(f"at {__file__}:")
+
+
+def test_an_operation_inside_of_another_one_is_named_once():
+    @tg.extend.primitive(gate="function")
+    def outer(x, /):
+        return failing(x, x)
+
+    @tg.extend.primitive(gate="function")
+    def misfit(x, /):
+        return tg.matmul(x, np.ones(3))
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        outer(X)
+    assert caught.value.__notes__[0] == "in failing of x of shape (2,) and y of shape (2,)"
+    assert len(caught.value.__notes__) == 2
+    with pytest.raises(tg.ShapeError, match=r"^matmul: x of shape \(2,\) and y of shape \(3,\) do not fit"):
+        misfit(X)
+
+
+@pytest.mark.parametrize("call", [lambda: scaled(np.ones(2), np.ones(3)), lambda: tg.matmul(np.ones(2), np.ones(3))])
+def test_the_traceback_leads_to_the_function(call):
+    with pytest.raises(tg.ShapeError) as caught:
+        call()
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name in ("scaled", "matmul")
+
+
+# --- what the tape keeps ---------------------------------------------------------------------------------------------
+
+
+def kept(out):
+    return out._node.arrays
+
+
+def test_constants_are_copied_in_the_machines_byte_order():
+    w = np.array([2.0, 3.0], ">f4")
+    out = weighted(X, w)
+    assert kept(out)[1].dtype.isnative
+    w[:] = 0.0
+    assert kept(out)[1].tolist() == [2.0, 3.0]
+
+
+def test_what_the_user_can_write_to_is_copied():
+    x, w = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0])
+    mine = w.data
+    out = weighted(x, w)
+    mine[:] = 0.0
+    assert kept(out)[1].tolist() == [3.0, 4.0]
+
+
+def test_floats_of_a_list_take_the_type_of_the_tensor_beside_or_float32():
+    for dtype, expected in (("float64", "float64"), ("float16", "float16"), ("int64", "float32")):
+        seen = []
+
+        @tg.extend.primitive(gate="function", name="seeing")
+        def seeing(x, w, /, seen=seen):
+            seen.append(w.dtype)
+            return x * 1.0
+
+        seeing(tg.ones(2, dtype=dtype), [0.5, 1.5])
+        assert seen == [np.dtype(expected)]
+
+
+@pytest.mark.parametrize("option", [{}, {"scale": 1.0}])
+def test_arrays_of_an_element_wise_operation_are_brought_to_one_type(option):
+    for one, other, expected in (("float32", "float64", "float64"), ("int64", "float32", "float32")):
+        assert scaled(tg.ones(2, dtype=one), tg.ones(2, dtype=other), **option).dtype == expected
+        assert scaled(np.ones(2, one), np.ones(2, other), **option).dtype == expected
