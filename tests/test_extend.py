@@ -29,9 +29,19 @@ def scaled(x, y, /, *, scale=1.0):
 X = tg.tensor([1.0, 2.0], requires_grad=True)
 
 
-def test_an_operation_is_known_by_what_its_function_is():
-    assert (weighted.__name__, weighted.__doc__, weighted.__module__) == ("weighted", "scale (x w)^power.", __name__)
-    assert repr(weighted) == "<primitive weighted, gate function>"
+def test_an_operation_is_what_its_function_says():
+    @tg.extend.primitive(gate="function")
+    def fresh(x, w=None, /, scale=1.0, *, power=1):
+        """scale (x w)^power."""
+        return scale * (x if w is None else x * w) ** power
+
+    assert (fresh.__name__, fresh.__doc__, fresh.__module__) == ("fresh", "scale (x w)^power.", __name__)
+    assert repr(fresh) == "<primitive fresh, gate function>"
+    assert fresh.arguments == ("x", "w")
+    assert fresh(X).tolist() == [1.0, 2.0]
+    assert fresh(X, None, 3.0, power=2).tolist() == [3.0, 12.0]
+    with pytest.raises(TypeError, match=r"^fresh: takes \(x, w, scale\), got 4 arguments$"):
+        fresh(X, None, 3.0, 2)
 
 
 CALLS = {
@@ -149,6 +159,7 @@ def kept(out):
 def test_constants_are_copied_in_the_machines_byte_order():
     w = np.array([2.0, 3.0], ">f4")
     out = weighted(X, w)
+    assert kept(out)[1].dtype == np.float32
     assert kept(out)[1].dtype.isnative
     w[:] = 0.0
     assert kept(out)[1].tolist() == [2.0, 3.0]
