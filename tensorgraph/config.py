@@ -10,7 +10,10 @@ import numpy as np
 
 from tensorgraph.kernels._choice import extension, problem, settings
 
-_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_threads = min(_cores, 256)
+if extension is not None:
+    extension.set_num_threads(_threads)  # it would count the cores that this process must leave alone, too
 
 
 class Switch:

@@ -72,6 +72,18 @@ def test_the_number_of_threads_is_checked():
     assert tg.get_num_threads() == 3
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot keep a process to some cores")
+@pytest.mark.parametrize("kind", ["reference", pytest.param("native", marks=needs_native)])
+def test_there_are_as_many_threads_as_cores_that_the_process_may_use(kind):
+    code = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import tensorgraph as tg
+print(tg.get_num_threads())
+"""
+    assert run(code, TENSORGRAPH_KERNELS=kind).stdout == "1\n"
+
+
 def convolution(seed=0):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((5, 9, 13, 11)).astype(np.float32)
