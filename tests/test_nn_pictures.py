@@ -39,6 +39,7 @@ def test_curves_show_each_figure_in_training_and_validation():
 def test_curves_with_nan_and_with_a_wide_range_are_drawn():
     loss, *_ = drawn(pictures.curves({"loss": [100.0, float("nan"), 0.01]})).axes
     assert loss.get_yscale() == "log"
+    assert {"0.01", "0.1", "1", "10", "100"} <= {label.get_text() for label in loss.get_yticklabels()}
 
 
 def test_curves_of_nothing():

@@ -26,9 +26,12 @@ def figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
-def axes_grid(rows: int, columns: int, size: float, title: float = 0.0) -> tuple[Any, list[Any]]:
-    """A figure with a grid of empty squares for images, row by row: of `size` inches each, below `title` inches."""
-    made = figure(columns * size, rows * (size + title) + 0.35)
+def axes_grid(rows: int, columns: int, size: float, title: float = 0.0, heading: float = 0.0) -> tuple[Any, list[Any]]:
+    """A figure with a grid of empty squares for images, row by row: of `size` inches each, below `title` inches.
+
+    Above all of them there are `heading` inches.
+    """
+    made = figure(columns * size, rows * (size + title) + heading)
     axes = list(made.subplots(rows, columns, squeeze=False).flat)
     for place in axes:
         place.set_axis_off()

@@ -48,9 +48,16 @@ def curves(history: Mapping[str, Sequence[float]]) -> Any:
         if ("accuracy" in name or "top_" in name) and finite:
             axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
         elif name == "loss" and finite and min(finite) > 0 and max(finite) > 20 * min(finite):
-            axes.set_yscale("log")
+            _set_logarithmic(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if len(shown) > 1:
             axes.legend(frameon=False)
     return made
+
+
+def _set_logarithmic(axes: Any) -> None:
+    """A logarithmic axis with numbers as on the others, 0.02 instead of a power of ten."""
+    axes.set_yscale("log", subs=[])
+    axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    axes.yaxis.set_major_formatter("{x:g}")

@@ -48,7 +48,7 @@ def mistakes(
     wrong = np.flatnonzero(answers != labels)
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][: count("mistakes", "most", most)]
     columns = min(5, max(1, len(shown)))
-    made, axes = axes_grid(max(1, math.ceil(len(shown) / columns)), columns, 1.5, title=0.35)
+    made, axes = axes_grid(max(1, math.ceil(len(shown) / columns)), columns, 1.5, title=0.35, heading=0.35)
     made.suptitle(f"{len(wrong):,} of {len(labels):,} wrong" + (", the surest first" if len(shown) else ""))
     for place, i in zip(axes, shown, strict=False):
         show_image(place, checked_image("mistakes", images[i]))
@@ -77,7 +77,7 @@ def filters(model: Module) -> Any:
     path, layer = _first_convolution("filters", model)
     weights = values(layer.weight)  # (F, C, KH, KW)
     columns = min(8, len(weights))
-    made, axes = axes_grid(math.ceil(len(weights) / columns), columns, 0.9)
+    made, axes = axes_grid(math.ceil(len(weights) / columns), columns, 0.9, heading=0.35)
     height, width = weights.shape[2:]
     made.suptitle(f"{path}: {len(weights)} filters of {height}x{width}")
     most = float(np.abs(weights).max()) or 1.0
@@ -160,7 +160,7 @@ def saliency(model: Module, image: Any, label: int | None = None) -> Any:
         raise ValueError(f"saliency: label must be one of the {classes} classes, 0 to {classes - 1}, got {label}")
     (gradient,) = tg.gradients(scores[0, label], [x])
     plane = values(gradient)[0].sum(axis=0)  # (C, H, W) -> (H, W)
-    made, (left, right) = axes_grid(1, 2, 2.4, title=0.1)
+    made, (left, right) = axes_grid(1, 2, 2.4, title=0.35)
     show_image(left, shown)
     left.set_title("image")
     show_signed(right, plane, float(np.abs(plane).max()) or 1.0)
