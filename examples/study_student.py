@@ -71,7 +71,7 @@ def whole(study: "Study") -> None:
         study.filters_and_hidden("MNIST", images)
     study.rates_and_penalties("CIFAR-10", 500, "leaky ReLU", "max")
     assert study.best["MNIST", 600].validation >= 0.87
-    assert study.best["MNIST", 6000].validation >= 0.95
+    assert study.best["MNIST", 6000].validation >= 0.94
     assert study.best["CIFAR-10", 500].validation >= 0.25
 
 
@@ -109,6 +109,7 @@ class Study:
         self._grid(f"{images} {data} images, filters and hidden neurons", rows, "hidden neurons", "filters")
 
     def _grid(self, title: str, rows: list[list[Setting]], down: str, across: str) -> None:
+        started = time.monotonic()
         settings = [setting for row in rows for setting in row]
         found = list(self.processes.map(train, settings))
         self.trainings += len(found)
@@ -118,7 +119,8 @@ class Study:
         names = {"L2 strength": "penalty", "learning rate": "rate", "hidden neurons": "hidden", "filters": "filters"}
         print(
             f"{title}: best {best.validation:.1%} in validation, {best.training:.1%} in training, "
-            f"{across} {getattr(best.setting, names[across]):g}, {down} {getattr(best.setting, names[down]):g}",
+            f"{across} {getattr(best.setting, names[across]):g}, {down} {getattr(best.setting, names[down]):g}; "
+            f"{len(found)} trainings in {time.monotonic() - started:.0f} s",
             flush=True,
         )
         shape = len(rows), len(rows[0])
@@ -171,12 +173,12 @@ def network(setting: Setting) -> nn.Module:
 
 @cache  # once a process
 def examples(data: str) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Up to 6,000 examples for training and 2,000 for validation."""
+    """6,000 examples for training, and the 2,000 after them for validation: test images are not there to choose by."""
     if data == "digits":
-        (x, y), (x_test, y_test) = nn.data.mnist_mini()
-        return (x, y), (x_test, y_test)
+        return nn.data.mnist_mini()
     read: Any = cifar10_jpeg if data == "CIFAR-10" else nn.data.MNIST
-    return read(train=True)[:6000], read(train=False)[:2000]
+    images = read(train=True)
+    return images[:6000], images[6000:8000]
 
 
 if __name__ == "__main__":
