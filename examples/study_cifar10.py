@@ -20,7 +20,7 @@ from cifar_jpeg import CLASSES, cifar10_jpeg
 import nn
 import tensorgraph as tg
 
-EPOCHS, BATCH, RATE, WIDTH = 20, 128, 0.1, 48
+EPOCHS, BATCH, RATE, WIDTH = 24, 128, 0.1, 48
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of the training images, by channel
 
 
