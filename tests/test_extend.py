@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tensorgraph as tg
+from tensorgraph._primitive import Binary
 
 
 @tg.extend.primitive(gate="function")
@@ -191,3 +192,34 @@ def test_arrays_of_an_element_wise_operation_are_brought_to_one_type(option):
     for one, other, expected in (("float32", "float64", "float64"), ("int64", "float32", "float32")):
         assert scaled(tg.ones(2, dtype=one), tg.ones(2, dtype=other), **option).dtype == expected
         assert scaled(np.ones(2, one), np.ones(2, other), **option).dtype == expected
+
+
+def test_promotion_is_the_default_of_element_wise_operations():
+    @tg.extend.elementwise(gate="add")
+    def two(x, y, /):
+        return x + y
+
+    @tg.extend.elementwise(gate="add")
+    def three(x, y, z, /):
+        assert x.dtype == y.dtype
+        return x + y + z
+
+    @tg.extend.elementwise(gate="add", promotes=False)
+    def as_they_are(x, y, /):
+        assert x.dtype != y.dtype
+        return x + y
+
+    x, y = tg.ones(2, dtype="float32", requires_grad=True), tg.ones(2, dtype="float64", requires_grad=True)
+    assert isinstance(two, Binary)
+    for out in (two(x, y), three(x, y, 2.0)):
+        assert out.dtype == np.float64
+        converted = [node.primitive is tg.astype for node in out._node.parents if node is not None]
+        assert converted == [True, False]  # y has the type already
+    assert as_they_are(x, y).dtype == np.float64
+
+
+def test_a_result_without_axes_is_an_array():
+    x = tg.tensor(2.0, requires_grad=True)
+    for out in (x * x, tg.exp(x), weighted(x), x.detach() * 3.0):
+        assert type(out._array) is np.ndarray
+        assert out.shape == ()
