@@ -28,7 +28,7 @@ RESULTS = ROOT / "mutants" / "results.jsonl"
 SUBJECTS = {  # the tests that are about each file
     "_backward": "backward autodiff gradients nesting recording tape errors graph",
     "_primitive": "extend errors op_errors error_places promotion protocols recording value_safety backward graph",
-    "_tape": "tape explain recording backward value_safety graph",
+    "_tape": "tape explain recording backward gradients value_safety graph",
     "autodiff": "autodiff errors gradients nesting backward recording",
 }
 LEFT_OUT = (  # what is slow, and what is about the user's line: mutmut's own calls would be taken for it

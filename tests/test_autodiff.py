@@ -265,3 +265,103 @@ def test_an_error_in_the_function_comes_out_as_it_is():
         with pytest.raises(LookupError, match="mine"):
             transform(f)(X)
     assert tg.is_grad_enabled()
+
+
+# --- mistakes, and what comes out ------------------------------------------------------------------------------------
+
+INTEGERS = np.array([1, 2])
+
+
+def square_sum(x):
+    return (x * x).sum()
+
+
+MISTAKES = {
+    "integers to grad": (lambda: tg.grad(square_sum)(INTEGERS), "grad"),
+    "integers to vjp": (lambda: tg.vjp(square_sum, INTEGERS), "vjp"),
+    "integers to jvp": (lambda: tg.jvp(square_sum, (INTEGERS,), (INTEGERS,)), "jvp"),
+    "integers to hvp": (lambda: tg.hvp(square_sum, INTEGERS, INTEGERS), "hvp"),
+    "integers to jacobian": (lambda: tg.jacobian(square_sum)(INTEGERS), "jacobian"),
+}
+
+
+@pytest.mark.parametrize(("attempt", "name"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_the_function_that_was_called(attempt, name):
+    with pytest.raises(TypeError) as caught:
+        attempt()
+    assert str(caught.value) == f'{name}: argument 0 must hold floats, got int64; use x.astype("float32")'
+
+
+REFUSED = {
+    "no scalar to hvp": (
+        lambda: tg.hvp(lambda x: x * x, X, X),
+        "hvp: the output has shape (3,), which is not a scalar",
+    ),
+    "tangents of jvp": (lambda: tg.jvp(square_sum, (X,), (X, X)), "jvp: got 2 tangents for 1 arguments"),
+    "tangents of hvp": (lambda: tg.hvp(square_sum, (X,), (X, X)), "hvp: got 2 tangents for 1 arguments"),
+    "a tangent's shape in jvp": (
+        lambda: tg.jvp(square_sum, (X,), (X[:1],)),
+        "jvp: tangent 0 has shape (1,), the argument has shape (3,)",
+    ),
+    "a tangent's shape in hvp": (
+        lambda: tg.hvp(square_sum, X, X[:1]),
+        "hvp: tangent 0 has shape (1,), the argument has shape (3,)",
+    ),
+    "primals of jvp": (
+        lambda: tg.jvp(square_sum, X, (X,)),
+        "jvp: primals and tangents must be tuples, with one array for each argument",
+    ),
+    "tangents of jvp that are no tuple": (
+        lambda: tg.jvp(square_sum, (X,), X),
+        "jvp: primals and tangents must be tuples, with one array for each argument",
+    ),
+    "a word as argnums": (lambda: tg.grad(square_sum, "a")(X), "argnums must be a whole number or several, got 'a'"),
+    "argnums too far": (lambda: tg.grad(square_sum, 1)(X), "grad: argnums 1 is out of range for 1 arguments"),
+    "argnums too far back": (lambda: tg.grad(square_sum, -2)(X), "grad: argnums -2 is out of range for 1 arguments"),
+    "several results": (lambda: tg.grad(lambda x: (x, x))(X), "grad: the function must return one tensor, got tuple"),
+    "no result": (lambda: tg.grad(lambda x: None)(X), "grad: the function must return one tensor, got NoneType"),
+}
+
+
+@pytest.mark.parametrize(("attempt", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_does_not_fit_is_refused(attempt, message):
+    with pytest.raises((TypeError, tg.ShapeError, tg.GradError)) as caught:
+        attempt()
+    assert str(caught.value).startswith(message)
+
+
+def test_the_first_argument_counted_from_the_end():
+    same(tg.grad(square_sum, -1)(X), 2 * X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_where_nothing_depends_on_an_argument_zeros_have_its_type(dtype):
+    x, y = tg.ones(2, dtype=dtype), tg.ones(3, dtype=dtype)
+    first, second = square_sum, lambda x, y: square_sum(x)
+    for g in (
+        tg.grad(second, 1)(x, y),
+        tg.vjp(second, x, y)[1](tg.tensor(1.0))[1],
+        tg.jacobian(second, 1)(x, y),
+        tg.hvp(lambda x: x.sum(), x, x),
+        tg.jvp(lambda x: tg.zeros(3, dtype=dtype), (x,), (x,))[1],
+        tg.hessian(lambda x: x.sum())(x),
+    ):
+        assert g.dtype == dtype
+        assert not g.numpy().any()
+    assert tg.grad(first)(x).dtype == dtype
+
+
+RESULTS = {
+    "value_and_grad": lambda f, x: tg.value_and_grad(f)(x),
+    "vjp": lambda f, x: (tg.vjp(f, x)[0], *tg.vjp(f, x)[1](tg.ones(()))),
+    "jvp": lambda f, x: tg.jvp(f, (x,), (x.detach(),)),
+    "jacobian": lambda f, x: (tg.jacobian(f)(x),),
+    "hvp": lambda f, x: (tg.hvp(f, x, x.detach()),),
+}
+
+
+@pytest.mark.parametrize("results", RESULTS.values(), ids=RESULTS)
+def test_results_are_recorded_if_they_depend_on_something_outside_and_only_then(results):
+    w, x = tg.tensor([2.0, 3.0], requires_grad=True), tg.tensor([0.5, 1.0])
+    assert all(out.requires_grad for out in results(lambda x: (w * x * x).sum(), x))
+    assert not any(out.requires_grad for out in results(lambda x: (w.detach() * x * x).sum(), x))

@@ -364,3 +364,12 @@ def test_an_option_from_outside(name):
         out.backward(np.arange(float(out.size)).reshape(out.shape))
         gradients.append(x.grad.data)
     np.testing.assert_array_equal(*gradients)
+
+
+def test_an_array_that_nobody_else_holds_is_not_copied():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    before = id(x._array)
+    assert id(x.data) == before
+    out = x * 2.0  # the view that was handed out is gone
+    assert id(x._array) == before
+    assert id(out._node.arrays[0]) == before
