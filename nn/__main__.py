@@ -14,7 +14,7 @@ from nn.cli.failure import Failure, WrongArgument, tell
 from nn.cli.use import evaluate, predict
 from nn.serialization import FileFormatError, load
 from nn.training.callbacks import check_writable
-from nn.training.checkpoint import read
+from nn.training.checkpoint import Position, read
 
 _END = ".checkpoint.safetensors"
 _FREE = ("epochs", "out", "resume", "log", "pictures", "quiet")  # what may be given besides --resume
@@ -50,7 +50,13 @@ def _train(given: dict[str, Any], parser: arguments.Parser) -> int:
         if others := [name for name in given if name not in _FREE]:
             option = f"--{others[0].replace('_', '-')}"
             raise WrongArgument(option, "not with --resume: a training goes on with the options that it began with")
-        given = _noted(read(resume)["notes"], parser) | given
+        state = read(resume)
+        begun = Position.loaded(state["position"])
+        least = begun.epochs_done + 1
+        if given.get("epochs", least) < least:
+            text = f"is how many in all, and {begun.said}; it must be at least {least}, got {given['epochs']}"
+            raise WrongArgument("--epochs", text)
+        given = _noted(state["notes"], parser) | given
         if resume.endswith(_END):
             given.setdefault("out", f"{resume.removesuffix(_END)}.safetensors")
     settings = {name: given.get(name, usual) for name, usual in (arguments.PARTS | arguments.RECIPE).items()}

@@ -362,6 +362,29 @@ def test_states_that_do_not_fit_are_refused_and_nothing_has_changed(run, entry, 
     refused(path, made, ValueError, match)
 
 
+@pytest.mark.parametrize(
+    ("file", "epochs", "said"),
+    [
+        ("epoch 3", 2, "3 epochs are done already; it must be at least 3, got 2"),
+        ("step 60", 2, "2 epochs are done already, and 10 steps of epoch 3; it must be at least 3, got 2"),
+        ("step 26", 1, "1 epoch is done already, and 1 step of epoch 2; it must be at least 2, got 1"),
+    ],
+)
+def test_fewer_epochs_than_were_begun_are_refused_and_nothing_has_changed(undisturbed, file, epochs, said):
+    folder, _, options = undisturbed
+    made, loader = everything(seed=5, **options)
+    before = flat(state_of(made))
+    message = f"^Trainer.fit: epochs is how many in all, and {said}$"
+    with pytest.raises(ValueError, match=message):
+        made.fit(loader, VALIDATION, epochs=epochs, resume=os.path.join(folder, file))
+    assert flat(state_of(made)) == before
+    assert not made.position.resumed
+    made.load(os.path.join(folder, file))
+    with pytest.raises(ValueError, match=message):
+        made.fit(loader, VALIDATION, epochs=epochs)
+    assert made.position.resumed
+
+
 def test_the_checkpoint_of_another_model_is_refused_and_nothing_has_changed(run):
     path, _, _ = run
     model = small()

@@ -321,6 +321,27 @@ def test_a_checkpoint_knows_its_network_and_its_data(tmp_path, monkeypatch, caps
     assert "epoch 2/2" in capsys.readouterr().out
 
 
+def test_epochs_with_resume_are_those_in_all(tmp_path, monkeypatch, capsys, seeded):
+    monkeypatch.chdir(tmp_path)
+    seeded(0)
+    monkeypatch.setattr(os, "unlink", lambda path: None)  # the checkpoint stays
+    resume = ["train", "--resume", "p.checkpoint.safetensors"]
+    assert main(["train", "--model", "perceptron", "--epochs", "2", "--out", "p.safetensors"]) == 0
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for epochs in ("1", "2"):
+        with pytest.raises(SystemExit) as stop:
+            main([*resume, "--epochs", epochs])
+        assert stop.value.code == 2
+        said = f"is how many in all, and 2 epochs are done already; it must be at least 3, got {epochs}\n"
+        assert capsys.readouterr().err.endswith(f"argument --epochs: {said}")
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert main([*resume, "--epochs", "3"]) == 0
+    assert "epoch 3/3" in capsys.readouterr().out
+    assert nn.load("p.checkpoint.safetensors")["notes"]["epochs"] == 3
+    assert main(resume) == 0  # as after a kill between the last epoch and the weights
+    assert "epoch 3/3" not in capsys.readouterr().out
+
+
 def test_pictures_are_drawn(trained, tmp_path, monkeypatch, capsys, seeded):
     pytest.importorskip("matplotlib")
     _, folder = trained

@@ -103,7 +103,7 @@ def _add_parts(command: Parser) -> None:
 
 def _add_recipe(train: Parser) -> None:
     rates = ", ".join(f"{rate:g} with {name}" for name, (_, rate, _) in OPTIMIZERS.items())
-    train.add_argument("--epochs", type=number(1), metavar="N", help="how often to go through the images (8)")
+    train.add_argument("--epochs", type=number(1), metavar="N", help="how often to go through the images, in all (8)")
     train.add_argument("--batch-size", type=number(1), metavar="N", help="images in a step (32)")
     train.add_argument("--optimizer", choices=OPTIMIZERS, metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (adam)")
     train.add_argument("--lr", type=real(above=0), metavar="RATE", help=f"the learning rate ({rates})")
@@ -119,7 +119,8 @@ def _add_recipe(train: Parser) -> None:
     train.add_argument(
         "--resume",
         metavar="FILE",
-        help="go on from a checkpoint, with its options; only --epochs and what follows here may be given besides",
+        help="go on from a checkpoint, with its options; only --epochs, how many in all, and what follows here may be "
+        "given besides",
     )
     train.add_argument(
         "--log", metavar="FILE", help="figures by epoch: NAME.csv, NAME.jsonl, or a folder for TensorBoard"

@@ -54,6 +54,8 @@ def run(
         seed=settings["seed"],
         show="quiet" if quiet else "auto",
     )
+    if resume is not None:
+        trainer.load(resume)
     trainer.notes = {name: value for name, value in settings.items() if value is not None}
     parameters = sum(p.size for p in model.parameters())
     images = f"{datasets.size_of(train):,} images, tested on {datasets.size_of(test):,}"
@@ -61,7 +63,7 @@ def run(
     for words in said:
         tell(f"{words}\n")
     try:
-        history = trainer.fit(loader, tests, settings["epochs"], resume=resume)
+        history = trainer.fit(loader, tests, settings["epochs"])
     except KeyboardInterrupt as stop:
         return _stopped(stop, saver)
     save(out, model.state_dict())

@@ -164,6 +164,31 @@ class Position:
         self._loader_state: Any = None  # as it was loaded, for the loader to come
         self._skipped = 0  # how many batches a loader that has no state will give once more
 
+    @classmethod
+    def loaded(cls, state_dict: Mapping[str, Any]) -> Position:
+        """The place in such a state."""
+        position = cls()
+        position.load_state_dict(state_dict)
+        return position
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs are done, validation and all."""
+        return self.epoch if self.done else self.epoch - 1
+
+    @property
+    def said(self) -> str:
+        """What is done, in words."""
+        epochs = "1 epoch is" if self.epochs_done == 1 else f"{self.epochs_done} epochs are"
+        steps = "1 step" if self.batch == 1 else f"{self.batch} steps"
+        return f"{epochs} done already" + ("" if self.done else f", and {steps} of epoch {self.epoch}")
+
+    def check_total(self, epochs: int) -> None:
+        """That a training of so many epochs in all comes here: to go on cannot take back what was done."""
+        if epochs < self.epoch:
+            needs = f"it must be at least {self.epoch}, got {epochs}"
+            raise ValueError(f"Trainer.fit: epochs is how many in all, and {self.said}; {needs}")
+
     def begin_epoch(self) -> None:
         """On to the next epoch."""
         self.epoch += 1

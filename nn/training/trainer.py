@@ -146,7 +146,7 @@ class Trainer:
                 batches of batch_size. Of a batch with more than two parts the last is the target, and the model gets
                 the others.
             validation: the same, or None; it is not shuffled. Dropout and batch norm are in the mode for use.
-            epochs: how often to go through the training data, in all.
+            epochs: how often to go through the training data, in all: those before a resume count.
             resume: a file of `save` or `Checkpoint`, to go on from: the weights and figures become, bit for bit, those
                 of a training that was never stopped, given the same data, settings and seeds.
 
@@ -155,11 +155,17 @@ class Trainer:
 
         Raises:
             FloatingPointError: the loss or a gradient is NaN or infinite. The model is as it was before this step.
-            FileFormatError, OSError, TypeError, ValueError: what is to be resumed cannot be read, or does not fit.
+            FileFormatError, OSError, TypeError, ValueError: what is to be resumed cannot be read, does not fit, or is
+                beyond so many epochs. Nothing has changed then.
         """
-        self._epochs = count(self, "epochs", epochs)
+        epochs = count(self, "epochs", epochs)
         if resume is not None:
-            self.load(resume)
+            state = read(resume)
+            Position.loaded(state["position"]).check_total(epochs)
+            restore(self, state)
+        elif self.position.resumed:
+            self.position.check_total(epochs)
+        self._epochs = epochs
         loader = batches(train, batch_size, shuffle=True)
         checks = None if validation is None else batches(validation, batch_size)
         if not self.position.resumed:
