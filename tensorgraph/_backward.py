@@ -168,7 +168,11 @@ def _fitted(d: Any, node: Any, i: int, g: Any) -> Any:
     """What a rule returned, in the shape and type of the argument; an error if it cannot be that."""
     x = node.arrays[i]
     if d is None:
-        return None
+        name = node.primitive.argument(i)
+        raise GradError(
+            f"{place(node)}: the gradient rule for {name} returned None; return the gradient, zeros where there is "
+            f"none, or give None in place of the rule if {name} is not differentiable"
+        )
     if isinstance(d, Traced) and not isinstance(g, Traced):
         d = d._array  # a rule that works on a tensor of its own
     if not isinstance(d, (Traced, np.ndarray)):

@@ -72,7 +72,6 @@ def gradients(
         if node not in reachable:  # before the walk, which frees the graph
             raise located(GradError, "gradients", f"no output depends on input {i}")
     found = _pull(outs, seeds, ins, create_graph, create_graph if retain_graph is None else retain_graph)
-    found = [Tensor(np.zeros(t.shape, t.dtype)) if g is None else g for g, t in zip(found, ins, strict=True)]
     return tuple(g for g in found if g is not None)
 
 
