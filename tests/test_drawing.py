@@ -165,6 +165,23 @@ def test_a_gradient_stands_on_the_edge_along_which_it_flows():
     assert shown(label).split() == ["3.0", "10.0"]
 
 
+def test_the_gradient_of_a_row_stands_beside_it():
+    x = leaf([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 10.0]], "x")
+    dot = tg.draw((x * x).sum()).to_dot()
+    assert "rankdir=TB" in dot  # across the page, five rows of gradients would stand below five rows of values
+    label = re.search(r"^ *v0 \[label=<(.*)>, shape", dot, re.MULTILINE)[1]
+    rows = [" ".join(shown(line).split()) for line in re.findall(r"<TR>.*?</TR>", label)]
+    assert rows[:2] == ["[ 1.0 2.0] [ 2.0 4.0]", "[ 3.0 4.0] [ 6.0 8.0]"]
+    assert rows[4:] == ["[ 9.0 10.0] [18.0 20.0]"]
+
+
+def test_four_rows_can_be_compared_across_the_page():
+    x = leaf(np.arange(8.0).reshape(4, 2), "x")
+    assert "rankdir=LR" in tg.draw((x * x).sum()).to_dot()
+    y = leaf(np.arange(10.0).reshape(5, 2), "y")
+    assert "rankdir=LR" in tg.draw((y * y).sum(), grads=False).to_dot()  # nothing to compare
+
+
 def test_the_tooltip_of_an_edge_has_all_digits_of_its_arrays():
     x = leaf([[1 / 3, 2 / 3], [1.0, 0.0]], "x")
     dot = tg.draw((x * x * 2.0).sum()).to_dot()

@@ -112,6 +112,28 @@ def test_operands_stand_in_their_order():
 
 
 @needs_graphviz
+def test_down_the_page_the_gradient_of_a_row_is_at_its_height():
+    x = tg.tensor(np.arange(10.0, 20.0).reshape(5, 2), requires_grad=True, name="x")
+    texts = list(ET.fromstring(tg.draw((x * x).sum())._repr_svg_()).iter(f"{SVG}text"))
+    for value, gradient in (("[10.0 11.0]", "[20.0 22.0]"), ("[18.0 19.0]", "[36.0 38.0]")):
+        heights = [
+            {text.get("y") for text in texts if text.text.replace("\xa0", " ") == row} for row in (value, gradient)
+        ]
+        assert heights[0] & heights[1]
+
+
+@needs_graphviz
+@pytest.mark.parametrize("grads", [True, False])
+def test_the_line_between_value_and_gradient_continues_the_arrows(grads):
+    x = tg.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], requires_grad=True, name="x")
+    svg = tg.draw((x * x).sum(), grads=grads)._repr_svg_()
+    between = re.findall(r'points="[\d.]+,(-[\d.]+)(?: [\d.]+,\1){4}"', svg)
+    arrows = re.findall(r'd="M[\d.]+,(-[\d.]+)C', svg)
+    assert len(between) == 5 + grads  # the last one is in the legend
+    assert set(between[:5]) <= set(arrows)
+
+
+@needs_graphviz
 def test_the_cells_of_a_heat_map_are_squares_in_a_grid():
     image = np.zeros((7, 7))
     image[1, 2:4] = image[2, 4:6] = image[4, 1:3] = 1.0  # cells that are never alone in a column

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tensorgraph.drawing import labels
 from tensorgraph.drawing.folding import Box, Edge, Picture, fold
-from tensorgraph.drawing.markup import ALARM, GREEN, GREY, RED, cell, escaped, font, quoted, row, stacked, table
+from tensorgraph.drawing.markup import ALARM, GREEN, GREY, RED, SANS, cell, escaped, font, quoted, row, stacked, table
 from tensorgraph.drawing.numbers import is_small, lines
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ _LAYER = 'shape=box3d, style=filled, fillcolor="#F4F4F4", margin="0.12,0.06"'
 _HIDDEN = 'shape=box, style="dashed,filled", fillcolor="#F4F4F4"'
 _FAILED = f'shape=octagon, style=filled, penwidth=3, color="{ALARM}", fillcolor="#FFF0F0", margin="0.02,0.02"'
 _WIDEST = 1100  # points of a picture that goes across the page; a longer one goes down it
+_TALLEST = 4  # rows that can be compared with those of a gradient below them; down the page they are side by side
 
 
 def dot(nodes: tuple[GraphNode, ...], view: View, page: str = "") -> str:
     """The DOT text of a graph; `page` is an attribute for the paper."""
     picture = fold(nodes, view)
-    across = _width(picture, view) <= _WIDEST
+    across = _width(picture, view) <= _WIDEST and _rows_to_compare(picture, view) <= _TALLEST
     return "\n".join(["digraph tensorgraph {", *(f"  {line}" for line in _lines(picture, view, across, page)), "}", ""])
 
 
@@ -50,9 +51,9 @@ def _lines(picture: Picture, view: View, across: bool, page: str) -> Iterator[st
     # Operands in their order, as in x - y and x / y, where no frames keep things together for Graphviz to arrange.
     order = "" if any(box.place for box in picture.boxes) else ", ordering=in"
     way = "LR" if across else "TB"
-    yield f'graph [rankdir={way}, {gap}{order}, fontname="Helvetica", fontsize=11, bgcolor="#FFFFFF"]'
-    yield 'node [fontname="Helvetica", fontsize=11, margin="0.05,0.03", height=0.3, width=0.3]'
-    yield f'edge [fontname="Helvetica", fontsize=10, arrowsize=0.6, color="{GREY}"]'
+    yield f'graph [rankdir={way}, {gap}{order}, fontname="{SANS}", fontsize=11, bgcolor="#FFFFFF"]'
+    yield f'node [fontname="{SANS}", fontsize=11, margin="0.05,0.03", height=0.3, width=0.3]'
+    yield f'edge [fontname="{SANS}", fontsize=10, arrowsize=0.6, color="{GREY}"]'
     side = "l" if across else "r"  # down the page, what flows into a frame mostly enters it on the left
     drawn = list(_framed(picture, view, across).lines(side))
     yield from drawn
@@ -167,6 +168,14 @@ def _width(picture: Picture, view: View) -> float:
                 label = 7.0 * max(map(len, lines(array))) if is_small(array) else 130.0
             wide[edge.target] = max(wide[edge.target], wide[edge.source] + label + 120)
     return max(wide.values())
+
+
+def _rows_to_compare(picture: Picture, view: View) -> int:
+    """The rows of the tallest array that is written in full with its gradient."""
+    if not view.values or not view.grads:
+        return 0
+    shown = [edge.value.value for edge in picture.edges if edge.value is not None and edge.grad is not None]
+    return max((len(lines(array)) for array in shown if array is not None and is_small(array)), default=0)
 
 
 # --- legend ----------------------------------------------------------------------------------------------------------

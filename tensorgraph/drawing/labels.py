@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from tensorgraph.drawing.view import View
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Sides = tuple[list[str], list[str]]  # the lines of a value, and of its gradient
 
 _BLANK = "&#160;"
+_EMPTY = font(_BLANK, size=9)  # a line
 _PLAIN = (bool, int, float, str, tuple, type(None))  # options that are written; a function's repr is never the same
 _LINE = f' COLOR="{GREY}"'
 _SIDE = 46  # points of the heat maps of one array
@@ -63,8 +65,8 @@ def on_edge(edge: Edge, view: View, across: bool) -> str | None:
     value = edge.value.value if view.values and not is_number(edge.value) else None
     if value is None and grad is None:
         return None
-    above = lines(value) if value is not None else []
-    below = lines(grad) if grad is not None else []
+    above = _block(lines(value)) if value is not None else []
+    below = _block(lines(grad)) if grad is not None else []
     if not across:  # both sides as wide as the wider one: the line is in the middle
         width = max(map(len, above + below))
         above = [line.rjust(width) for line in above]
@@ -74,19 +76,49 @@ def on_edge(edge: Edge, view: View, across: bool) -> str | None:
     grads = _grad(grad, below) if grad is not None else []
     if values and edge.value.gate and edge.value.name is not None:
         values = _named(values, edge.value.name, across)
-    if across:  # as many lines above as below, for the same reason
-        height = max(len(values), len(grads))
-        blank = font(_BLANK, face=MONO, size=_size(edge.value.value if edge.value.value is not None else edge.grad))
-        values = [*[blank] * (height - len(values)), *values]
-        grads = [*grads, *[blank] * (height - len(grads))]
-    side = "" if across else "right", "" if across else "left"
-    cells = []
-    if values:
-        cells.append(cell(_beside_maps(values, value, thumbnails.VALUES, side[0])))
-    if grads:
-        cells.append(cell(_beside_maps(grads, grad, thumbnails.GRADS, side[1])))
-    body = "<HR/>".join(row([one]) for one in cells) if across else row(["<VR/>".join(cells)])
-    return table([body], padding=1 if across else 2, attributes=_LINE)
+    texts = values, grads
+    maps = _maps(value, thumbnails.VALUES), _maps(grad, thumbnails.GRADS)
+    if across:
+        return table(_above_and_below(texts, maps), padding=2, attributes=_LINE)
+    return table(_side_by_side(texts, maps), padding=0, attributes=_LINE)
+
+
+def _above_and_below(texts: Sides, maps: tuple[str, str]) -> list[str]:
+    """Rows with the value, the line and the gradient. As many lines above as below: the line is in the middle."""
+    height = max(map(len, texts))
+    values, grads = texts
+    values, grads = [_EMPTY] * (height - len(values)) + values, grads + [_EMPTY] * (height - len(grads))
+    rows = []
+    for text, shown in zip((values, grads), maps):
+        lines = stacked([_even(line) for line in text])
+        rows.append(row([cell(table([row([cell(shown), cell(lines)])], padding=2) if shown else lines)]))
+    return [rows[0], "<HR/>", rows[1]]
+
+
+def _side_by_side(texts: Sides, maps: tuple[str, str]) -> list[str]:
+    """A row for each line, so that the gradient of a number stands beside it. The line is between them."""
+    height = max(map(len, texts))
+    values, grads = ([_EMPTY] * (height - len(text)) + text if text else [] for text in texts)
+    rows = []
+    for i in range(height):
+        left = [cell(_even(values[i]), ' ALIGN="RIGHT"')] if values else []
+        right = [cell(_even(grads[i]), ' ALIGN="LEFT"')] if grads else []
+        if i == 0:
+            outer = [[cell(shown, f' ROWSPAN="{height}"')] if shown else [] for shown in maps]
+            left, right = outer[0] + left, right + outer[1]
+        rows.append(row(["<VR/>".join("".join(side) for side in (left, right) if side)]))
+    return rows
+
+
+def _block(text: list[str]) -> list[str]:
+    """Lines of one length, so that their columns stay below each other wherever the text is put."""
+    width = max(map(len, text))
+    return [line.ljust(width) for line in text]
+
+
+def _even(line: str) -> str:
+    """A line as high as others, upright or in italics: Graphviz takes the larger size where it has two fonts."""
+    return f"{_BLANK}{line}{_BLANK}"
 
 
 def _named(text: list[str], name: str, across: bool) -> list[str]:
@@ -112,8 +144,8 @@ def _has_shape(array: Array) -> bool:
 
 
 def _size(array: Array) -> float | None:
-    """Small print for arrays."""
-    return 9 if array.ndim else None
+    """Small print for arrays, in a size at which browsers set the text as wide as Graphviz measures it."""
+    return 10 if array.ndim else None
 
 
 def _spaced(line: str) -> str:
@@ -121,16 +153,15 @@ def _spaced(line: str) -> str:
     return line.replace(" ", _BLANK)
 
 
-def _beside_maps(text: list[str], array: Any, ends: Any, align: str) -> str:
-    """The text, beside the heat maps of an array that has such: one, or up to four in two rows."""
+def _maps(array: Array | None, ends: Any) -> str:
+    """The heat maps of an array that has such: one, or up to four in two rows."""
     shown = [] if array is None or is_small(array) else thumbnails.maps(array)
     if not shown:
-        return stacked(text, align)
+        return ""
     grids = thumbnails.colours(shown, ends)
     columns = 1 if len(grids) == 1 else 2
     cells = [cell(heat_map(one, _SIDE // columns // max(len(one), len(one[0])))) for one in grids]
-    rows = [row(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    return table([row([cell(table(rows, spacing=1, padding=0)), cell(stacked(text, align))])], padding=2)
+    return table([row(cells[i : i + columns]) for i in range(0, len(cells), columns)], spacing=1, padding=0)
 
 
 # --- in a box --------------------------------------------------------------------------------------------------------
@@ -174,21 +205,21 @@ def in_layer(box: Box, view: View) -> str:
     first, last = box.layers[0], box.layers[-1]
     if len(box.layers) > 1:
         title = f"<B>{len(box.layers)} × {escaped(first.kind)}</B>"
-        rows = [cell(title), cell(font(f"{escaped(first.path)} … {escaped(last.path)}", size=10))]
+        rows = [cell(title), cell(font(f"{escaped(first.path)} … {escaped(last.path)}", size=9))]
     else:
         rows = [cell(f"<B>{escaped(first.title)}</B>")]
     gate_nodes = [node for node in box.nodes if node.gate]
     if len(gate_nodes) == 1:
         only = gate_nodes[0]
-        rows.append(cell(font(escaped(f"{gates.symbol(only)}: {gates.rule(only)}"), size=10)))
+        rows.append(cell(font(escaped(f"{gates.symbol(only)}: {gates.rule(only)}"), size=9)))
     else:
-        rows.append(cell(font(html.escape(operations(gate_nodes)), size=10, colour=GREY)))
+        rows.append(cell(font(html.escape(operations(gate_nodes)), size=9, colour=GREY)))
     return table([row([one]) for one in [*rows, *_parameters(box, view)]])
 
 
 def in_hidden(box: Box) -> str:
     """What the budget hides."""
-    return stacked([f"<B>… {len(box.nodes):,} nodes hidden …</B>", font(html.escape(operations(box.nodes)), size=10)])
+    return stacked([f"<B>… {len(box.nodes):,} nodes hidden …</B>", font(html.escape(operations(box.nodes)), size=9)])
 
 
 def operations(nodes: list[GraphNode]) -> str:
@@ -212,11 +243,11 @@ def _parameters(box: Box, view: View) -> list[str]:
     for title, group in groups.items():
         text = escaped(title)
         if view.values:
-            text += "  " + font(f"norm {brief(norm(value for _, value in group))}", colour=GREEN)
+            text += _BLANK * 2 + font(f"norm {brief(norm(value for _, value in group))}", colour=GREEN)
         grads = [node.grad for node, _ in group if node.grad is not None]
         if view.grads and grads:
-            text += "  " + font(f"<I>gradient {brief(norm(grads))}</I>", colour=RED)
-        rows.append(cell(font(text, size=10)))
+            text += _BLANK * 2 + font(f"<I>gradient {brief(norm(grads))}</I>", colour=RED)
+        rows.append(cell(font(text, size=9)))
     return rows
 
 

@@ -8,6 +8,8 @@ GREEN = "#00694A"  # forward values
 RED = "#B33C00"  # gradients; italic too, so that they differ without colours
 GREY = "#555555"
 ALARM = "#B00020"  # what went wrong
+# Fonts that Graphviz measures as wide as browsers set them. Of "Helvetica" it may take a wider one.
+SANS = "Arial,Helvetica,sans-serif"
 MONO = "Courier"
 _LONGEST = 48  # characters of a name
 
