@@ -25,6 +25,11 @@ def image_of(axes):
     return np.asarray(image.get_array())
 
 
+def meaning(figure):
+    """What the bar at the bottom says about the colours, from the left."""
+    return [label.get_text() for label in figure.axes[-1].get_xticklabels()]
+
+
 def test_curves_show_each_figure_in_training_and_validation():
     history = {"lr": [0.1, 0.01], "loss": [2.0, 1.0], "val_loss": [1.5, 1.25], "accuracy": [0.25, 0.5]}
     loss, accuracy, lr = drawn(pictures.curves(history)).axes
@@ -32,6 +37,7 @@ def test_curves_show_each_figure_in_training_and_validation():
     lines = {line.get_label(): line.get_ydata().tolist() for line in loss.lines}
     assert lines == {"training": [2.0, 1.0], "validation": [1.5, 1.25]}
     assert loss.lines[0].get_xdata().tolist() == [1, 2]
+    assert lr.get_position().width < 0.6 * loss.get_position().width  # it says least
     assert [line.get_ydata().tolist() for line in accuracy.lines] == [[0.25, 0.5]]
     assert "50 %" in [label.get_text() for label in accuracy.get_yticklabels()]
 
@@ -57,6 +63,14 @@ def test_confusion_matrix_shows_counts_and_shares():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("right class", "taken for")
     assert axes.get_title() == "75.0 % of 4 right"
+
+
+def test_confusion_matrix_shows_rare_mistakes():
+    (axes,) = drawn(pictures.confusion_matrix([[97, 3, 0], [0, 100, 0], [0, 0, 100]])).axes
+    (image,) = axes.get_images()
+    right, rare, none = (np.array(image.cmap(image.norm(share))[:3]) for share in (0.97, 0.03, 0.0))
+    assert np.abs(none - rare).max() > 0.1
+    assert np.abs(right - rare).max() > 0.5
 
 
 def test_confusion_matrix_refuses_what_does_not_fit():
@@ -111,13 +125,16 @@ def test_filters_of_one_channel_and_of_three():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
     figure = drawn(pictures.filters(model))
     np.testing.assert_array_equal(image_of(figure.axes[1]), model[0].weight.detach().data[1, 0])
+    assert figure.get_suptitle() == "layer 0 (Conv2d): 2 filters of 3x3"
+    assert meaning(figure) == ["weight below 0", "0", "above 0"]
     assert figure.axes[0].get_images()[0].get_clim()[1] == np.abs(model[0].weight.detach().data).max()
     colour = nn.Conv2d(3, 2, 3)
     weight = colour.weight.detach().data[0].transpose(1, 2, 0)
     figure = drawn(pictures.filters(colour))
     expected = (weight - weight.min()) / (weight.max() - weight.min())
     np.testing.assert_allclose(image_of(figure.axes[0]), expected, rtol=1e-6)
-    assert figure.get_suptitle() == "Conv2d: 2 filters of 3x3"
+    assert figure.get_suptitle() == "layer Conv2d: 2 filters of 3x3"
+    assert len(figure.axes) == 2  # what the colours mean needs no words
 
 
 @pytest.mark.parametrize("show", [pictures.filters, lambda model: pictures.feature_maps(model, np.zeros((1, 28, 28)))])
@@ -138,6 +155,7 @@ def test_feature_maps_are_those_of_the_convolutions_alone():
     for found, expected in zip(shown[1:], [*first, *second[:2]], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert model.training
+    assert meaning(figure) == ["map below 0", "0", "above 0"]
 
 
 def test_saliency_is_the_gradient_of_the_score():
@@ -147,6 +165,9 @@ def test_saliency_is_the_gradient_of_the_score():
     figure = drawn(pictures.saliency(model, image, label=1))
     weight = model[1].weight.detach().data[1].reshape(3, 2, 2)  # a linear score: its weights are the gradient
     np.testing.assert_allclose(image_of(figure.axes[1]), weight.sum(axis=0), rtol=1e-6)
+    assert meaning(figure) == ["a brighter pixel\nlowers the score", "0", "a brighter pixel\nraises it"]
+    colour = figure.axes[1].get_images()[0].cmap
+    assert colour(1.0)[0] > 0.6 > 0.1 > colour(0.0)[0]  # orange and blue
     best = int(model.eval()(image[None]).data.argmax())
     assert pictures.saliency(model, image).axes[1].get_title() == f"d score of {best} / d image"
     assert model[1].weight.grad is None

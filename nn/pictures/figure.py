@@ -10,7 +10,10 @@ import tensorgraph as tg
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-GREEN, RED, GREY = "#2e7d32", "#c62828", "#616161"  # values and gradients, as in the pictures of graphs; the rest
+# The colours of the pictures of graphs, which colour-blind readers tell apart.
+GREEN, RED, GREY = "#00694A", "#B33C00", "#555555"
+VALUES = "#762A83", "white", "#006837"  # purple below 0, white, green above
+GRADS = "#054282", "white", "#B33C00"  # blue, white, orange
 
 
 def figure(width: float, height: float) -> Any:
@@ -26,12 +29,12 @@ def figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
-def axes_grid(rows: int, columns: int, size: float, title: float = 0.0, heading: float = 0.0) -> tuple[Any, list[Any]]:
+def axes_grid(rows: int, columns: int, size: float, title: float = 0.0, around: float = 0.0) -> tuple[Any, list[Any]]:
     """A figure with a grid of empty squares for images, row by row: of `size` inches each, below `title` inches.
 
-    Above all of them there are `heading` inches.
+    Above and below all of them there are `around` inches.
     """
-    made = figure(columns * size, rows * (size + title) + heading)
+    made = figure(columns * size, rows * (size + title) + around)
     axes = list(made.subplots(rows, columns, squeeze=False).flat)
     for place in axes:
         place.set_axis_off()
@@ -66,9 +69,20 @@ def show_image(place: Any, image: Array) -> None:
         place.imshow(shown.transpose(1, 2, 0), interpolation="nearest")
 
 
-def show_signed(place: Any, plane: Array, most: float) -> Any:
-    """Numbers (H, W) of both signs: red below 0, white at 0, green above; `most` is the darkest."""
+def show_signed(place: Any, plane: Array, most: float, colours: tuple[str, str, str]) -> Any:
+    """Numbers (H, W) of both signs, in the colours for below 0, 0 and above; at `most` they are the darkest."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    colours = LinearSegmentedColormap.from_list("signed", [RED, "white", GREEN])
-    return place.imshow(plane, cmap=colours, vmin=-most, vmax=most, interpolation="nearest")
+    scale = LinearSegmentedColormap.from_list("signed", colours)
+    return place.imshow(plane, cmap=scale, vmin=-most, vmax=most, interpolation="nearest")
+
+
+def say_colours(made: Any, axes: list[Any], below: str, above: str) -> None:
+    """Say below the axes what the colours of the last of them mean, at both ends of a bar with all colours."""
+    shown = next(image for place in reversed(axes) for image in place.get_images())
+    bar = made.colorbar(
+        shown, ax=axes, location="bottom", shrink=0.4, aspect=16, ticks=[shown.norm.vmin, 0, shown.norm.vmax]
+    )
+    bar.set_ticklabels([below, "0", above], fontsize=8)
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)

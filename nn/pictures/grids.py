@@ -12,7 +12,9 @@ from nn.pictures.figure import Array, figure, values
 
 
 def confusion_matrix(matrix: Any, classes: Sequence[str] | None = None) -> Any:
-    """How many examples of each class (rows) were taken for each (columns), coloured by their share of the row.
+    """How many examples of each class (rows) were taken for each (columns), darker for a larger share of a row.
+
+    A share is as dark as its square root is large, so that rare mistakes show too.
 
     Arguments:
         matrix: (C, C), counts, such as the result of `nn.training.ConfusionMatrix`. classes: their names; numbers if
@@ -40,7 +42,7 @@ def confusion_matrix(matrix: Any, classes: Sequence[str] | None = None) -> Any:
     axes = made.subplots()
     total = counts.sum()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    _coloured(axes, shares, [[f"{n:,}" if n else "" for n in row] for row in counts.tolist()])
+    _coloured(axes, shares, [[f"{n:,}" if n else "" for n in row] for row in counts.tolist()], power=0.5)
     _labelled(axes, names, names, "right class", "taken for")
     axes.set_title(f"{100 * counts.trace() / max(total, 1):.1f} % of {total:,} right")
     return made
@@ -88,13 +90,21 @@ def heat_map(
     return made
 
 
-def _coloured(axes: Any, shares: Array, texts: Sequence[Sequence[str]]) -> None:
-    """A cell for each share in [0, 1], the larger the darker, with its text."""
-    axes.imshow(shares, cmap="Greens", vmin=0.0, vmax=1.0, aspect="auto")
+def _coloured(axes: Any, shares: Array, texts: Sequence[Sequence[str]], power: float = 1.0) -> None:
+    """A cell for each share in [0, 1], the larger this power of it the darker, with its text."""
+    from matplotlib.colors import PowerNorm
+
+    axes.imshow(shares, cmap="Greens", norm=PowerNorm(power, 0.0, 1.0), aspect="auto")
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
             axes.text(
-                j, i, text, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.6 else "black"
+                j,
+                i,
+                text,
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if shares[i, j] ** power > 0.6 else "black",
             )
 
 

@@ -32,8 +32,10 @@ def curves(history: Mapping[str, Sequence[float]]) -> Any:
     names.sort(key=lambda name: name == "lr")  # last
     if not names:
         raise ValueError("curves: the history has no epoch yet; train first, history = trainer.fit(...)")
-    made = figure(4.2 * len(names), 3.2)
-    for axes, name in zip(made.subplots(1, len(names), squeeze=False).flat, names, strict=True):
+    widths = [2.4 if name == "lr" else 4.2 for name in names]
+    made = figure(sum(widths), 3.2)
+    panels = made.subplots(1, len(names), squeeze=False, width_ratios=widths)
+    for axes, name in zip(panels.flat, names, strict=True):
         axes.set_title("learning rate" if name == "lr" else name)
         axes.set_xlabel("epoch")
         shown = [("training", RED, "--", history[name])]

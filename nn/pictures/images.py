@@ -12,7 +12,17 @@ import tensorgraph as tg
 from nn._checks import count
 from nn.conv import Conv2d
 from nn.module import Module
-from nn.pictures.figure import Array, axes_grid, checked_image, show_image, show_signed, values
+from nn.pictures.figure import (
+    GRADS,
+    VALUES,
+    Array,
+    axes_grid,
+    checked_image,
+    say_colours,
+    show_image,
+    show_signed,
+    values,
+)
 from nn.training.model_state import mode
 
 
@@ -48,7 +58,7 @@ def mistakes(
     wrong = np.flatnonzero(answers != labels)
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][: count("mistakes", "most", most)]
     columns = min(5, max(1, len(shown)))
-    made, axes = axes_grid(max(1, math.ceil(len(shown) / columns)), columns, 1.5, title=0.35, heading=0.35)
+    made, axes = axes_grid(max(1, math.ceil(len(shown) / columns)), columns, 1.5, title=0.35, around=0.35)
     made.suptitle(f"{len(wrong):,} of {len(labels):,} wrong" + (", the surest first" if len(shown) else ""))
     for place, i in zip(axes, shown, strict=False):
         show_image(place, checked_image("mistakes", images[i]))
@@ -59,7 +69,7 @@ def mistakes(
 
 
 def filters(model: Module) -> Any:
-    """The filters of a model's first convolution: in colour if they see 3 channels, else red below 0 and green above.
+    """The filters of a model's first convolution: in colour if they see 3 channels, else in purple (below 0) and green.
 
     Of other numbers of channels the first one is shown.
 
@@ -72,20 +82,23 @@ def filters(model: Module) -> Any:
     Example:
         >>> import nn
         >>> nn.pictures.filters(nn.models.lenet5()).get_suptitle()
-        'features.0: 6 filters of 5x5'
+        'layer features.0 (Conv2d): 6 filters of 5x5'
     """
-    path, layer = _first_convolution("filters", model)
+    name, layer = _first_convolution("filters", model)
     weights = values(layer.weight)  # (F, C, KH, KW)
     columns = min(8, len(weights))
-    made, axes = axes_grid(math.ceil(len(weights) / columns), columns, 0.9, heading=0.35)
+    in_colour = weights.shape[1] == 3
+    made, axes = axes_grid(math.ceil(len(weights) / columns), columns, 0.9, around=0.35 if in_colour else 0.75)
     height, width = weights.shape[2:]
-    made.suptitle(f"{path}: {len(weights)} filters of {height}x{width}")
+    made.suptitle(f"layer {name}: {len(weights)} filters of {height}x{width}")
     most = float(np.abs(weights).max()) or 1.0
     for place, weight in zip(axes, weights, strict=False):
-        if len(weight) == 3:
+        if in_colour:
             show_image(place, weight)
         else:
-            show_signed(place, weight[0], most)
+            show_signed(place, weight[0], most, VALUES)
+    if not in_colour:
+        say_colours(made, axes, "weight below 0", "above 0")
     return made
 
 
@@ -105,30 +118,33 @@ def feature_maps(model: Module, image: Any, *, most: int = 16) -> Any:
     Example:
         >>> import nn, numpy as np
         >>> figure = nn.pictures.feature_maps(nn.models.lenet5(), np.zeros((1, 32, 32), np.float32), most=4)
-        >>> [axes.get_title("left") for axes in figure.axes[::4]]
-        ['image', 'features.0: 6 maps of 28x28', 'features.3: 16 maps of 10x10', 'features.6: 120 maps of 1x1']
+        >>> [axes.get_title("left") for axes in figure.axes[4:12:4]]
+        ['layer features.0 (Conv2d): 6 maps of 28x28', 'layer features.3 (Conv2d): 16 maps of 10x10']
     """
     shown = checked_image("feature_maps", image)
     found = _maps(model, shown)
     if not found:
         raise ValueError(f"feature_maps: {type(model).__name__} ran no Conv2d")
     columns = min(count("feature_maps", "most", most), max(len(maps) for maps in found.values()))
-    made, axes = axes_grid(len(found) + 1, columns, 0.9, title=0.25)
+    made, axes = axes_grid(len(found) + 1, columns, 0.9, title=0.25, around=0.4)
     show_image(axes[0], shown)
     axes[0].set_title("image", fontsize=8, loc="left")
-    for row, (path, maps) in enumerate(found.items(), 1):
+    for row, (name, maps) in enumerate(found.items(), 1):
         places = axes[row * columns : (row + 1) * columns]
-        places[0].set_title(f"{path}: {len(maps)} maps of {maps.shape[1]}x{maps.shape[2]}", fontsize=8, loc="left")
+        places[0].set_title(
+            f"layer {name}: {len(maps)} maps of {maps.shape[1]}x{maps.shape[2]}", fontsize=8, loc="left"
+        )
         largest = float(np.abs(maps).max()) or 1.0
         for place, plane in zip(places, maps, strict=False):
-            show_signed(place, plane, largest)
+            show_signed(place, plane, largest, VALUES)
+    say_colours(made, axes, "map below 0", "above 0")
     return made
 
 
 def saliency(model: Module, image: Any, label: int | None = None) -> Any:
     """Where a network looks: the gradient of a class's score with respect to the image, beside the image.
 
-    Green where a larger value would raise the score, red where it would lower it; of several channels their sum.
+    Orange where a larger value would raise the score, blue where it would lower it; of several channels their sum.
 
     Arguments:
         model: gives logits (1, K); is run in the mode for use. image: (C, H, W), as the model takes it. label: the
@@ -160,29 +176,31 @@ def saliency(model: Module, image: Any, label: int | None = None) -> Any:
         raise ValueError(f"saliency: label must be one of the {classes} classes, 0 to {classes - 1}, got {label}")
     (gradient,) = tg.gradients(scores[0, label], [x])
     plane = values(gradient)[0].sum(axis=0)  # (C, H, W) -> (H, W)
-    made, (left, right) = axes_grid(1, 2, 2.4, title=0.35)
+    made, (left, right) = axes_grid(1, 2, 2.4, title=0.35, around=0.4)
     show_image(left, shown)
     left.set_title("image")
-    show_signed(right, plane, float(np.abs(plane).max()) or 1.0)
+    show_signed(right, plane, float(np.abs(plane).max()) or 1.0, GRADS)
     right.set_title(f"d score of {label} / d image")
+    say_colours(made, [left, right], "a brighter pixel\nlowers the score", "a brighter pixel\nraises it")
     return made
 
 
 def _first_convolution(owner: str, model: Module) -> tuple[str, Conv2d]:
-    """The first Conv2d of a model, and its path."""
+    """The first Conv2d of a model, and its name."""
     for path, layer in model.named_modules():
         if isinstance(layer, Conv2d):
-            return path or "Conv2d", layer
+            kind = type(layer).__name__
+            return f"{path} ({kind})" if path else kind, layer
     raise ValueError(f"{owner}: {type(model).__name__} has no Conv2d")
 
 
 def _maps(model: Module, image: Array) -> dict[str, Array]:
-    """What each convolution gives for an image: maps (C, H, W) by the layer's path, in the order in which they ran."""
+    """What each convolution gives for an image: maps (C, H, W) by the layer's name, in the order in which they ran."""
     found: dict[str, Array] = {}
 
     def keep(node: Any) -> None:
         if node.op == "conv2d":
-            found[str(node.scope).removesuffix(" (Conv2d)")] = node.out[0]
+            found[str(node.scope)] = node.out[0]
 
     x = tg.tensor(image[None].astype(np.float32), requires_grad=True)  # else a frozen model would record nothing
     with mode(model, training=False), tg.hooks.watch(forward=keep):  # who watches sees every operation by itself
