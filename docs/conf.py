@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from sphinx.util.osutil import relative_uri
+
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS / "site"), str(DOCS), str(DOCS.parent)]  # the extensions, build.py, and the code as it is here
 
@@ -28,12 +31,23 @@ autosummary_generate = False  # a page for each subject, not one for each functi
 maximum_signature_line_length = 100
 
 html_theme = "furo"
-html_static_path = ["site/site.css", "site/site.js"]
+html_static_path = ["site/site.css"]
 html_css_files = ["site.css"]
-html_js_files = ["site.js"]
 html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+
+def link_pictures(app: Any, doctree: nodes.document, docname: str) -> None:
+    """Each picture is a link to its file: by itself it is as large as it is, and shows facts under the pointer."""
+    if app.builder.format != "html":
+        return
+    page = app.builder.get_target_uri(docname)
+    for picture in list(doctree.findall(nodes.image)):
+        _, name = app.env.images[picture["uri"]]
+        link = nodes.reference(refuri=relative_uri(page, f"{app.builder.imagedir}/{name}"), internal=True)
+        picture.replace_self(link)
+        link += picture
 
 
 def write_live_page(app: Any, error: Exception | None) -> None:
@@ -47,4 +61,5 @@ def write_live_page(app: Any, error: Exception | None) -> None:
 
 
 def setup(app: Any) -> None:
+    app.connect("doctree-resolved", link_pictures)
     app.connect("build-finished", write_live_page)
