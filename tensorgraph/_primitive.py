@@ -19,6 +19,7 @@ import numpy as np
 from tensorgraph._arguments import describe, frozen, plain, refusal, unexpected
 from tensorgraph._context import current, located, public_kind, user_line
 from tensorgraph._dtypes import promote
+from tensorgraph._guard import guarded
 from tensorgraph._tape import Call, Node, PairCall, Traced, keepable
 from tensorgraph.errors import ShapeError
 from tensorgraph.hooks import on_error
@@ -56,18 +57,19 @@ class Primitive:
             raise ValueError(f"{self.name}: gate must be one of {', '.join(GATES)}, got {gate!r}")
         functools.update_wrapper(self, forward)
         self.gate = gate
-        self.forward = forward
         self.saves = saves
-        self._read_signature()
+        self._read_signature(forward)
+        several = "s" if len(self.arguments) > 1 else ""
+        self.forward = guarded(forward, f"must not change its argument{several} {', '.join(self.arguments)}; copy it")
         self.rules: tuple[Rule | None, ...] | None = None
         owner = registry.get(self.name, self).__module__
         if owner != self.__module__:  # a module may define its own operation again, as a notebook does
             raise ValueError(f'{self.name}: {owner} has an operation of that name; choose another, name="..."')
         registry[self.name] = self
 
-    def _read_signature(self) -> None:
+    def _read_signature(self, forward: Callable[..., Any]) -> None:
         """Array arguments are the positional-only parameters, or all positional ones where there is no `/`."""
-        parameters = list(inspect.signature(self.forward).parameters.values())
+        parameters = list(inspect.signature(forward).parameters.values())
         kinds = {parameter.kind for parameter in parameters}
         self.variadic = inspect.Parameter.VAR_POSITIONAL in kinds
         array_kind = (
@@ -101,7 +103,11 @@ class Primitive:
         if missing or unknown:
             what = f"no rule for {', '.join(missing)}" if missing else f"no argument is called {', '.join(unknown)}"
             raise TypeError(f"{self.name}.vjp: {what}; the array arguments are {', '.join(self.arguments)}")
-        self.rules = tuple(rules[name] for name in self.arguments)
+        self.rules = tuple(self._guarded(name, rules[name]) for name in self.arguments)
+
+    def _guarded(self, name: str, rule: Rule | None) -> Rule | None:
+        given = ", ".join(("g", "out", *self.arguments))
+        return rule and guarded(rule, f"{self.name}: the gradient rule for {name} must not change {given}; copy it")
 
     def argument(self, i: int) -> str:
         """The name of the i-th array argument."""

@@ -30,7 +30,7 @@ ops
 _backward
 _broadcast, _constant
 _primitive
-_tape
+_guard, _tape
 config, _context
 hooks, kernels, random, _arguments, _dtypes
 errors

@@ -150,6 +150,120 @@ def test_the_traceback_leads_to_the_function(call):
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name in ("scaled", "matmul")
 
 
+# --- functions that write to what they are given ---------------------------------------------------------------------
+
+
+def set_in_place(x):
+    x[x < 0] = 0
+    return x
+
+
+def multiplied_in_place(x):
+    x *= 2
+    return x
+
+
+def sorted_in_place(x):
+    x.sort()
+    return x
+
+
+WRITERS = {
+    set_in_place: "assignment destination is read-only",
+    multiplied_in_place: "output array is read-only",
+    sorted_in_place: "sort array is read-only",
+    lambda x: np.exp(x, out=x): "output array is read-only",
+    lambda x: np.nan_to_num(x, copy=False): "assignment destination is read-only",
+    lambda x: multiplied_in_place(x.reshape(-1)[:1]): "output array is read-only",
+}
+
+
+@pytest.mark.parametrize("kind", [tg.extend.primitive, tg.extend.elementwise])
+@pytest.mark.parametrize(("write", "why"), WRITERS.items(), ids=range(len(WRITERS)))
+def test_a_forward_function_cannot_write_to_its_arguments(kind, write, why):
+    @kind(gate="function", name="writing")
+    def writing(x, /):
+        return write(x)
+
+    x, raw = tg.tensor([2.0, -1.0], requires_grad=True), np.array([2.0, -1.0])
+    for given in (x, x.detach(), raw):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole text is below)
+            writing(given)
+        assert str(caught.value) == f"writing: must not change its argument x; copy it ({why})"
+        assert "on_views" not in traceback.extract_tb(caught.value.__traceback__)[-1].name
+    assert (x.tolist(), raw.tolist()) == ([2.0, -1.0], [2.0, -1.0])
+
+
+def test_a_forward_function_of_two_arrays_cannot_write_to_either():
+    @tg.extend.elementwise(gate="add", name="writing")
+    def writing(x, y, /):
+        y += x
+        return y
+
+    with pytest.raises(ValueError, match=r"^writing: must not change its arguments x, y; copy it \(output array is"):
+        writing(X, X)
+    assert writing(2.0, 3.0) == 5.0
+
+
+@pytest.mark.parametrize("written", ["g", "out", "x", "y"])
+def test_a_rule_cannot_write_to_what_it_is_given(written):
+    @tg.extend.primitive(gate="mul", name="writing")
+    def writing(x, y, /):
+        return x * y
+
+    def rule(g, out, x, y):
+        array = {"g": g, "out": out, "x": x, "y": y}[written]
+        array *= 2
+        return g * y
+
+    writing.vjp(x=rule, y=lambda g, out, x, y: g * x)
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = writing(x, x) + x * 3.0
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole text is below)
+        y.sum().backward()
+    assert str(caught.value) == (
+        "writing: the gradient rule for x must not change g, out, x, y; copy it (output array is read-only)"
+    )
+    assert x.grad is None
+
+
+def test_another_error_is_not_taken_for_that():
+    @tg.extend.primitive(gate="wire", name="refusing")
+    def refusing(x, /):
+        raise ValueError("too many")
+
+    with pytest.raises(ValueError, match=r"^refusing: too many"):
+        refusing(X)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [lambda x: x, lambda x: x[::-1], lambda x: x.reshape(2, 1), lambda x: np.broadcast_to(x, (3, 2))],
+    ids=["itself", "backwards", "reshaped", "broadcast"],
+)
+def test_an_operation_may_return_its_argument_or_a_view_of_it(forward):
+    op = tg.extend.primitive(gate="wire", name="viewing")(lambda x, /: forward(x))
+    op.vjp(x=lambda g, out, x: g.sum(axis=0) if out.shape == (3, 2) else forward(g).reshape(2))
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    out = op(x)
+    loss = (out * out).sum()
+    expected = forward(np.float32([1.0, 2.0]))
+    out.data[...] = 7.0
+    x.data[...] = 9.0
+    np.testing.assert_array_equal(out.data, np.full(expected.shape, 7.0))
+    loss.backward()
+    assert loss.item() == (expected**2).sum()
+    assert x.grad.tolist() == [2.0 * expected.size / 2, 4.0 * expected.size / 2]
+    x.grad.data[...] = 0.0
+    assert x.tolist() == [9.0, 9.0]
+    np.testing.assert_array_equal(op(np.float32([1.0, 2.0])), expected)
+
+
+def test_the_librarys_own_operations_are_called_as_they_are():
+    assert tg.exp.forward is tg.exp.__wrapped__
+    assert weighted.forward is not weighted.__wrapped__
+
+
 # --- what the tape keeps ---------------------------------------------------------------------------------------------
 
 

@@ -135,7 +135,7 @@ def test_record_names_the_line_when_a_rule_fails():
         y = no_rule_here(x)
     with pytest.raises(tg.GradError) as caught:
         y.backward()
-    line = no_rule_here.forward.__code__.co_firstlineno + 6
+    line = no_rule_here.__wrapped__.__code__.co_firstlineno + 6
     assert str(caught.value) == (
         f"no_rule_here (recorded at {__file__}:{line}: y = no_rule_here(x)): "
         "has no gradient rules; give them with no_rule_here.vjp(argument=rule, ...)"
