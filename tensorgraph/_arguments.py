@@ -59,3 +59,11 @@ def describe(names: list[str], arrays: Any) -> str:
         for name, array in zip(names, arrays, strict=True)
     ]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def check_brackets(decorator: str, gate: Any) -> None:
+    """That a decorator which takes a gate was not given the function."""
+    if callable(gate):
+        raise TypeError(
+            f'{decorator}: the gate is missing; write @tg.extend.{decorator}(gate="function"), with brackets'
+        )

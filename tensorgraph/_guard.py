@@ -14,11 +14,12 @@ import numpy as np
 from tensorgraph._context import LIBRARY
 
 
-def guarded(function: Callable[..., Any], refusal: str) -> Callable[..., Any]:
+def guarded(function: Callable[..., Any], refusal: str, nothing: str | None = None) -> Callable[..., Any]:
     """A user's function on views of its arrays that NumPy does not write to; one of the library's as it is.
 
     Arguments:
-        function: any. refusal: what to say if it tries to write.
+        function: any. refusal: what to say if it tries to write. nothing: what to say if it returns None, which is
+            allowed where this is None.
     """
     if getattr(function, "__module__", "").partition(".")[0] in LIBRARY:
         return function
@@ -26,11 +27,14 @@ def guarded(function: Callable[..., Any], refusal: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def on_views(*args: Any, **options: Any) -> Any:
         try:
-            return function(*map(_view, args), **options)
+            out = function(*map(_view, args), **options)
         except ValueError as error:
             if "read-only" not in str(error) or getattr(error, "_located", False):
                 raise
             raise ValueError(f"{refusal} ({error})").with_traceback(error.__traceback__) from None
+        if out is None and nothing is not None:
+            raise TypeError(nothing)
+        return out
 
     return on_views
 

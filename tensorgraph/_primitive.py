@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._arguments import describe, frozen, plain, refusal, unexpected
+from tensorgraph._arguments import check_brackets, describe, frozen, plain, refusal, unexpected
 from tensorgraph._context import current, located, public_kind, user_line
 from tensorgraph._dtypes import promote
 from tensorgraph._guard import guarded
@@ -60,7 +60,8 @@ class Primitive:
         self.saves = saves
         self._read_signature(forward)
         several = "s" if len(self.arguments) > 1 else ""
-        self.forward = guarded(forward, f"must not change its argument{several} {', '.join(self.arguments)}; copy it")
+        refusal = f"must not change its argument{several} {', '.join(self.arguments)}; copy it"
+        self.forward = guarded(forward, refusal, "the forward function returned None; return the result")
         self.rules: tuple[Rule | None, ...] | None = None
         owner = registry.get(self.name, self).__module__
         if owner != self.__module__:  # a module may define its own operation again, as a notebook does
@@ -101,8 +102,9 @@ class Primitive:
         missing = [name for name in self.arguments if name not in rules]
         unknown = [name for name in rules if name not in self.arguments]
         if missing or unknown:
-            what = f"no rule for {', '.join(missing)}" if missing else f"no argument is called {', '.join(unknown)}"
-            raise TypeError(f"{self.name}.vjp: {what}; the array arguments are {', '.join(self.arguments)}")
+            wrong = [f"no argument is called {', '.join(unknown)}"] if unknown else []
+            wrong += [f"no rule for {', '.join(missing)}"] if missing else []
+            raise TypeError(f"{self.name}.vjp: {'; '.join(wrong)}; the array arguments are {', '.join(self.arguments)}")
         self.rules = tuple(self._guarded(name, rules[name]) for name in self.arguments)
 
     def _guarded(self, name: str, rule: Rule | None) -> Rule | None:
@@ -341,6 +343,7 @@ def primitive(
         >>> x.grad
         tensor([3., 3.])
     """
+    check_brackets("primitive", gate)
     return lambda forward: Primitive(forward, gate, name, saves)
 
 
@@ -365,6 +368,8 @@ def elementwise(
         >>> x.grad
         tensor([ 3., 12.])
     """
+
+    check_brackets("elementwise", gate)
 
     def decorate(forward: Callable[..., Any]) -> Elementwise:
         kinds = [p.kind for p in inspect.signature(forward).parameters.values()]

@@ -95,6 +95,18 @@ MISTAKES = {
     ),
     "a rule missing": (lambda: failing.vjp(x=None), "failing.vjp: no rule for y; the array arguments are x, y"),
     "all rules missing": (lambda: failing.vjp(), "failing.vjp: no rule for x, y; the array arguments are x, y"),
+    "a rule under another name": (
+        lambda: tg.extend.primitive(gate="wire", name="none")(lambda x: x).vjp(y=None),
+        "none.vjp: no argument is called y; no rule for x; the array arguments are x",
+    ),
+    "no brackets": (
+        lambda: tg.extend.elementwise(np.exp),
+        'elementwise: the gate is missing; write @tg.extend.elementwise(gate="function"), with brackets',
+    ),
+    "no brackets, either": (
+        lambda: tg.extend.primitive(lambda x: x),
+        'primitive: the gate is missing; write @tg.extend.primitive(gate="function"), with brackets',
+    ),
     "unknown rules": (
         lambda: weighted.vjp(x=None, w=None, a=None, b=None),
         "weighted.vjp: no argument is called a, b; the array arguments are x, w",

@@ -78,13 +78,24 @@ def test_a_parameter_is_not_replaced_by_something_that_does_not_learn():
     assert list(layer.state_dict()) == ["weight", "bias"]
 
 
-def test_a_forward_function_that_forgets_to_return_says_so():
+@pytest.mark.parametrize("ones", [tg.ones, np.ones])
+def test_a_forward_function_that_forgets_to_return_says_so(ones):
     @tg.extend.primitive(gate="function")
     def forgetful(x, /):
         x * 2
 
-    with pytest.raises(TypeError, match=r"^forgetful: the forward function returned object, not numbers$"):
-        forgetful(tg.ones(2))
+    @tg.extend.elementwise(gate="mul")
+    def forgetful_too(x, y, /):
+        x * y
+
+    @tg.extend.primitive(gate="max", saves=("place",))
+    def forgetful_as_well(x, /):
+        x.max(), x.argmax()
+
+    for op, arrays in ((forgetful, 1), (forgetful_too, 2), (forgetful_as_well, 1)):
+        with pytest.raises(TypeError) as caught:
+            op(*[ones(2)] * arrays)
+        assert str(caught.value) == f"{op.name}: the forward function returned None; return the result"
 
 
 def test_measuring_the_accuracy_leaves_the_mode():
