@@ -19,8 +19,7 @@ class _Container(Module):
 
     def _add(self, name: str, module: Module) -> None:
         if not isinstance(module, Module):
-            what = f"the class {module.__name__}; write {module.__name__}(...)" if isinstance(module, type) else module
-            raise TypeError(f"{type(self).__name__}: item {name} must be a Module, got {what}")
+            raise TypeError(f"{type(self).__name__}: item {name} must be a Module, got {_instead_of_a_module(module)}")
         if not isinstance(name, str) or hasattr(type(self), name):
             raise ValueError(f"{type(self).__name__}: an item cannot be called {name!r}")
         setattr(self, name, module)
@@ -52,6 +51,18 @@ class _Container(Module):
     @classmethod
     def _of(cls, modules: list[Module]) -> _Container:
         return cls(modules)
+
+
+def _instead_of_a_module(value: Any) -> str:
+    """What was given, in words, and what was likely meant."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}; write {value.__name__}(...)"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__}; put * before it: Sequential(*layers)"
+    name = getattr(value, "__name__", "")
+    layers = (kind.__name__ for kind in Module.__subclasses__() if kind.__module__ == "nn.activation")
+    layer = next((layer for layer in layers if layer.lower() == name.replace("_", "")), None)
+    return f"the function {name}; write nn.{layer}()" if layer else repr(value)
 
 
 class Sequential(_Container):

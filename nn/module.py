@@ -188,6 +188,11 @@ class Module:
                 faults.append(f"{name}: expected shape {tensor.shape}, got {value.shape}")
             elif value.dtype.kind != tensor.dtype.kind:
                 faults.append(f"{name}: expected {tensor.dtype}, got {value.dtype}")
+        if {"model", "optimizer"} <= set(keys.unexpected_keys):
+            raise ValueError(
+                'load_state_dict: this is a checkpoint of a training; its weights are state["model"], and '
+                "trainer.fit(..., resume=path) goes on with the training"
+            )
         if faults:
             raise ValueError(f"load_state_dict: {type(self).__name__} was not changed:\n  " + "\n  ".join(faults))
         with tg.no_grad():

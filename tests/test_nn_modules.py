@@ -282,6 +282,14 @@ def test_what_is_no_module_is_refused():
         TypeError, match=r"^Sequential: item 1 must be a Module, got the class ReLU; write ReLU\(\.\.\.\)$"
     ):
         nn.Sequential(nn.Linear(1, 1), nn.ReLU)
+    with pytest.raises(
+        TypeError, match=r"item 0 must be a Module, got a list; put \* before it: Sequential\(\*layers\)$"
+    ):
+        nn.Sequential([nn.Linear(2, 2), nn.ReLU()])
+    for function, layer in ((tg.relu, "ReLU"), (nn.functional.leaky_relu, "LeakyReLU"), (tg.tanh, "Tanh")):
+        message = rf"item 1 must be a Module, got the function {function.__name__}; write nn\.{layer}\(\)$"
+        with pytest.raises(TypeError, match=message):
+            nn.Sequential(nn.Linear(2, 2), function)
     with pytest.raises(TypeError, match=r"^ModuleList: item 0 must be a Module, got 3$"):
         nn.ModuleList([3])
     with pytest.raises(ValueError, match=r"^Sequential: an item cannot be called 'forward'$"):

@@ -397,3 +397,15 @@ def test_the_loader_of_other_data_is_refused(run):
     path, _, made = run
     with pytest.raises(ValueError, match=r"^DataLoader.load_state_dict: the state does not fit"):
         made.fit(nn.data.DataLoader(DATA, 5), epochs=2, resume=path)
+
+
+def test_a_checkpoint_is_told_from_weights(run):
+    path, state, made = run
+    message = (
+        r'^load_state_dict: this is a checkpoint of a training; its weights are state\["model"\], and '
+        r"trainer.fit\(..., resume=path\) goes on with the training$"
+    )
+    for strict in (True, False):
+        with pytest.raises(ValueError, match=message):
+            made.model.load_state_dict(nn.load(path), strict=strict)
+    made.model.load_state_dict(state["model"])

@@ -345,7 +345,7 @@ MISTAKES = [
     (
         lambda: trainer(loss=nn.MSELoss),
         TypeError,
-        "Trainer: loss must be a function of outputs and targets, got <class 'nn.loss.MSELoss'>",
+        "Trainer: loss must be a function of outputs and targets, got the class MSELoss; write MSELoss()",
     ),
     (
         lambda: trainer(metrics=["accuracy"]),
@@ -380,6 +380,12 @@ MISTAKES = [
         lambda: trainer().fit(iter([])),
         ValueError,
         "Trainer.fit: the training data gave no batch; a generator can be gone through only once",
+    ),
+    (
+        lambda: trainer().fit(nn.data.mnist_mini()),
+        TypeError,
+        "DataLoader: data must be one pair (x, y), got 2 tuples of arrays; unpack them first: "
+        "train, test = nn.data.mnist_mini()",
     ),
     (
         lambda: trainer().fit(digits()[0]),

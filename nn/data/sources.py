@@ -33,6 +33,11 @@ def reader(owner: str, data: Any) -> tuple[int, Reader]:
 
 def columns(owner: str, arrays: Sequence[Any]) -> tuple[Array, ...]:
     """Arrays of equal length. One that lies in a file (np.memmap) stays there."""
+    if arrays and all(isinstance(a, tuple) and a and isinstance(a[0], (np.ndarray, tg.Tensor)) for a in arrays):
+        raise TypeError(
+            f"{owner}: data must be one pair (x, y), got {len(arrays)} tuples of arrays; "
+            "unpack them first: train, test = nn.data.mnist_mini()"
+        )
     found = tuple(np.asarray(array) for array in arrays)
     if not found or any(column.ndim == 0 for column in found) or len({len(column) for column in found}) != 1:
         shapes = " and ".join(str(column.shape) for column in found) or "none"

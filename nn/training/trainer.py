@@ -90,7 +90,8 @@ class Trainer:
         self.model, self.optimizer = checked_pair(model, optimizer)
         self.loss: Callable[[Any, Any], Any] = CrossEntropyLoss() if loss is None else loss
         if not callable(self.loss) or isinstance(self.loss, type):
-            raise TypeError(f"Trainer: loss must be a function of outputs and targets, got {loss!r}")
+            hint = f"the class {loss.__name__}; write {loss.__name__}()" if isinstance(loss, type) else repr(loss)
+            raise TypeError(f"Trainer: loss must be a function of outputs and targets, got {hint}")
         self._only_classes = metrics is None  # the accuracy is counted where it makes sense
         self.metrics: list[Metric] = checked_list("metrics", [Accuracy()] if metrics is None else metrics, Metric)
         self.schedule = checked_schedule(schedule, self.optimizer)
