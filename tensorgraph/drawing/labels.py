@@ -174,7 +174,7 @@ def in_gate(node: GraphNode, layer: str | None, across: bool) -> str:
     rule, equals, local = gates.rule(node).partition(" = ")
     text = [font(escaped(rule), size=9)]
     if equals:
-        text.append(font(f"<I>= {escaped(local)}</I>", size=9, colour=RED))
+        text.append(_even(font(f"<I>= {escaped(local)}</I>", size=9, colour=RED)))
     if across or len(sign + rule) > 30:
         text.insert(0, name)
     else:  # few lines: a picture that goes down the page is long enough
