@@ -161,6 +161,25 @@ def test_hessian_and_hvp():
     same(by_y, 2.0 * X * V)
 
 
+def test_the_hessian_by_several_arguments():
+    def f(x, y, *, scale):
+        return scale * (x * x * y).sum()
+
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    (xx, xy), (yx, yy) = tg.hessian(f, argnums=(0, 1))(x, y, scale=10.0)
+    same(xx, np.diag(20.0 * y))
+    same(xy, np.diag(20.0 * x))
+    same(yx, np.diag(20.0 * x))
+    same(yy, np.zeros((2, 2)))
+    same(tg.hessian(lambda x, y: (x * y**3).sum(), argnums=1)(x, y), np.diag(6.0 * x * y))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_jacobian_of_nothing_is_empty_and_has_the_arguments_type(dtype):
+    empty = tg.jacobian(lambda x: x[:0])(tg.ones(3, dtype=dtype))
+    assert (empty.shape, empty.dtype) == ((0, 3), dtype)
+
+
 def test_hvp_is_the_hessian_times_a_vector_for_a_network():
     rng = np.random.default_rng(0)
     w, x, v = rng.standard_normal((4, 3)), rng.standard_normal(3), rng.standard_normal(3)

@@ -75,6 +75,8 @@ MISTAKES = {
         "weighted: got scale, x twice, by position and by name",
     ),
     "none": (lambda: weighted(), "weighted: missing x"),
+    "three of two": (lambda: tg.add(X, X, X), "add: takes 2 arguments, got 3"),
+    "one of two": (lambda: tg.add(X), "add: takes 2 arguments, got 1"),
     "none of two": (lambda: failing(), "failing: missing x, y"),
     "a word": (lambda: weighted(X, "a"), "weighted: w must be a tensor, an array or a number, got str"),
     "a word beside no tensor": (
