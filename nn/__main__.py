@@ -84,7 +84,7 @@ def _trained(given: dict[str, Any], parser: arguments.Parser) -> tuple[dict[str,
 
 def _noted(notes: dict[str, Any], parser: arguments.Parser) -> dict[str, Any]:
     """The options that are noted in a checkpoint, checked as if they had been written on the command line."""
-    known = {name: value for name, value in notes.items() if name in arguments.PARTS | arguments.RECIPE}
+    known = {name: value for name, value in notes.items() if name in (*arguments.PARTS, *arguments.RECIPE, "log")}
     noted = vars(parser.parse_args(["train", *arguments.written(known)]))
     del noted["command"]
     return noted

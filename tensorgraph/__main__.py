@@ -130,5 +130,16 @@ def _global(variables: dict[str, Any], name: str | None, calls: int) -> tg.Graph
         return f"cannot be drawn: {error}"
 
 
+def _until_nobody_reads(arguments: Sequence[str]) -> int:
+    """`main`, which ends in silence when the other end of a pipe is closed, as `head` does."""
+    try:
+        status = main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest at its end
+        return 1
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_until_nobody_reads(sys.argv[1:]))

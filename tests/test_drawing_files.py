@@ -336,3 +336,16 @@ def test_the_examples_are_drawn(tmp_path):
     text = (tmp_path / "x.txt").read_text(encoding="utf-8")
     assert "0.731059" in text
     assert "-0.393224" in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe that is closed, as Unix has it")
+def test_a_closed_pipe_ends_it_in_silence(program):
+    (program / "long.py").write_text("for i in range(100_000):\n    print(i)\n")
+    command = [sys.executable, "-m", "tensorgraph", "draw", "long.py"]
+    environ = os.environ | {"PYTHONPATH": str(Path(tg.__file__).parents[1])}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=program, env=environ, **pipes) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

@@ -198,7 +198,7 @@ def test_no_network(tmp_path):
     assert message.startswith(f"X: file cannot be fetched. {address}/file: ")
     assert "Connection refused" in message
     assert "http://nowhere.invalid/file: " in message
-    assert message.endswith(f" It belongs into {tmp_path}")
+    assert message.endswith(f" It belongs into {tmp_path}; TENSORGRAPH_DATA names another folder to look in")
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shlex
 import sys
 from typing import Any
 
+import tensorgraph as tg
 from nn.cli import datasets, networks, recipe
 from nn.cli.drawing import check_folder, draw_history
 from nn.cli.failure import WrongArgument
@@ -56,11 +59,12 @@ def run(
     )
     if resume is not None:
         trainer.load(resume)
-    trainer.notes = {name: value for name, value in settings.items() if value is not None}
+    noted = settings | {"log": None if log is None else os.path.abspath(log)}
+    trainer.notes = {name: value for name, value in noted.items() if value is not None}
     parameters = sum(p.size for p in model.parameters())
     images = f"{datasets.size_of(train):,} images, tested on {datasets.size_of(test):,}"
     tell(f"Training {settings['model']} ({parameters:,} parameters) on {settings['data']}: {images}\n")
-    for words in said:
+    for words in [*said, *_slow()]:
         tell(f"{words}\n")
     try:
         history = trainer.fit(loader, tests, settings["epochs"])
@@ -83,6 +87,15 @@ def checkpoint_of(out: str) -> str:
 
 def _silent(text: str) -> None:
     pass
+
+
+def _slow() -> list[str]:
+    """What there is to say if the compiled kernels do not run."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints, too
+        config = tg.show_config()
+    if config["kernels"] == "native":
+        return []
+    return [f"the NumPy kernels run, many times slower than the compiled ones: {config['reason']}"]
 
 
 def _stopped(stop: KeyboardInterrupt, saver: Checkpoint) -> int:

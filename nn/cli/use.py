@@ -48,7 +48,7 @@ def _mistakes(matrix: Any, classes: tuple[str, ...]) -> list[str]:
     wrong = matrix * (1 - np.eye(len(classes), dtype=int))
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST]
     pairs = [np.unravel_index(int(place), wrong.shape) for place in order]
-    return [f"{classes[i]} was taken for {classes[j]} {_times(int(wrong[i, j]))}" for i, j in pairs if wrong[i, j]]
+    return [f'"{classes[i]}" was taken for "{classes[j]}" {_times(int(wrong[i, j]))}' for i, j in pairs if wrong[i, j]]
 
 
 def _times(n: int) -> str:

@@ -119,7 +119,7 @@ def _fetch(owner: str, path: str, mirrors: Sequence[str], wanted: Remote) -> Non
     if kept:
         advice = f"The {kept:,} bytes that came are kept in {part}, try again to go on"
     else:
-        advice = f"It belongs into {os.path.dirname(path)}"
+        advice = f"It belongs into {os.path.dirname(path)}; TENSORGRAPH_DATA names another folder to look in"
         with suppress(FileNotFoundError):
             os.unlink(part)
     reasons = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
