@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "mutants" / "results.jsonl"
 SUBJECTS = {  # the tests that are about each file
     "_backward": "backward autodiff gradients nesting recording tape errors graph",
-    "_primitive": "extend errors op_errors error_places promotion protocols recording value_safety backward graph",
+    "_primitive": "extend errors op_errors error_places reported promotion protocols recording value_safety empty "
+    "backward graph explain",
     "_tape": "tape explain recording backward gradients value_safety graph",
     "autodiff": "autodiff errors gradients nesting backward recording",
 }
