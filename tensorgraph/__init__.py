@@ -269,4 +269,6 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("tensorgraph.testing")
-    raise AttributeError(f"module 'tensorgraph' has no attribute {name!r}")
+    from tensorgraph._renamed import missing
+
+    raise missing(None, "module 'tensorgraph'", name)

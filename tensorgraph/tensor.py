@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tensorgraph import _protocols, ops
 from tensorgraph._backward import walk
 from tensorgraph._context import current, located
 from tensorgraph._methods import Methods
+from tensorgraph._renamed import missing
 from tensorgraph._tape import Array, Leaf, Node, Traced, expose, keepable, named, writable
 from tensorgraph.errors import GradError, ShapeError
 
@@ -90,6 +91,12 @@ class Tensor(Methods):
         tensor._grad = None
         tensor._name = None
         return tensor
+
+    if not TYPE_CHECKING:  # a type checker shall find what is missing
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for what is missing only."""
+            raise missing(self, f"{type(self).__name__!r} object", name)
 
     # --- the value ---
 

@@ -32,7 +32,7 @@ _broadcast, _constant
 _primitive
 _guard, _tape
 config, _context
-hooks, kernels, random, _arguments, _dtypes
+hooks, kernels, random, _arguments, _dtypes, _renamed
 errors
 """
 LINES = [line.replace("tensorgraph/__init__.py", "tensorgraph").split(", ") for line in LAYERS.split("\n") if line]

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+import nn
 import tensorgraph as tg
+from tensorgraph import _renamed
 
 X = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -0.75]])
 P = np.abs(X)
@@ -199,3 +201,42 @@ def test_a_leaf_starts_and_stops_to_require_a_gradient():
     y = x * 2
     y.requires_grad = True  # it does already
     assert not y.is_leaf
+
+
+RENAMED = {
+    "view": "PyTorch's view is reshape here",
+    "unsqueeze": "PyTorch's unsqueeze is expand_dims here",
+    "cat": "PyTorch's cat is concatenate here",
+    "to": "PyTorch's to is astype here",
+    "float": 'PyTorch\'s float is astype("float32") here',
+    "cuda": "leave cuda out, every tensor is a NumPy array in the memory of the CPU",
+}
+
+
+@pytest.mark.parametrize(("name", "hint"), RENAMED.items())
+def test_names_of_pytorch_are_told_ours(name, hint):
+    for owner, subject in ((tg.ones(2), "'Tensor' object"), (nn.Parameter(np.ones(2)), "'Parameter' object")):
+        with pytest.raises(AttributeError) as caught:
+            getattr(owner, name)
+        assert str(caught.value) == f"{subject} has no attribute {name!r}; {hint}"
+        assert caught.value.name == name
+        assert caught.value.obj is owner
+    with pytest.raises(AttributeError) as caught:
+        getattr(tg, name)
+    assert str(caught.value) == f"module 'tensorgraph' has no attribute {name!r}; {hint}"
+
+
+def test_the_names_that_are_told_exist_and_those_of_pytorch_do_not():
+    for theirs, ours in _renamed._OURS.items():
+        assert not hasattr(tg.Tensor, theirs), theirs
+        assert theirs not in tg.__all__, theirs
+        known = ours.partition("(")[0]
+        assert hasattr(tg.Tensor, known) or known in tg.__all__ or known.startswith("the word"), ours
+
+
+def test_what_nobody_has_is_missing_as_usual():
+    with pytest.raises(AttributeError, match=r"^'Tensor' object has no attribute 'bogus'$"):
+        tg.ones(2).bogus  # noqa: B018 (it fails)
+    assert not hasattr(tg.ones(2), "bogus")
+    with pytest.raises(AttributeError, match=r"^module 'tensorgraph' has no attribute 'bogus'$"):
+        tg.bogus  # noqa: B018 (it fails)
