@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
@@ -43,6 +44,7 @@ _MAX_PARTS = 200_000  # lists and dicts in a header, which take most of both
 MAX_AXES = 64  # NumPy's
 MOST_ELEMENTS = 2**48  # elements of an array
 _MAX_DEPTH = 50  # dicts and lists inside each other
+_FOREIGN = {".pt": "torch.load", ".pth": "torch.load", ".npz": "numpy.load"}  # names that promise another content
 _STRUCTURE = "structure"  # the metadata key under which the state is kept, None in the place of each array
 
 
@@ -57,7 +59,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write a state to a file. An earlier file of that name is replaced whole, or not at all.
 
     Arguments:
-        path: of the file. state: a dict with string keys of arrays, tensors, numbers, strings, lists and such dicts:
+        path: of the file; its name should not be one of PyTorch's or NumPy's files (.pt, .pth, .npz), which is warned
+            of. state: a dict with string keys of arrays, tensors, numbers, strings, lists and such dicts:
             `model.state_dict()`, or {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}.
 
     Raises:
@@ -77,6 +80,12 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         raise TypeError("save: the path comes first, save(path, state)")
     if not isinstance(state, Mapping):
         raise TypeError(f"save: state must be a dict, got {type(state).__name__}; save model.state_dict()")
+    if (suffix := os.path.splitext(os.fspath(path))[1]) in _FOREIGN:
+        warnings.warn(
+            f"save: a safetensors file is written, which {_FOREIGN[suffix]} does not read; "
+            f"call it .safetensors instead of {suffix}",
+            stacklevel=2,
+        )
     arrays: dict[str, Array] = {}
     structure = _without_arrays(state, (), arrays)
     _replace(path, _header(arrays, structure), _in_order(arrays))

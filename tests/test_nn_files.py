@@ -230,3 +230,15 @@ def test_a_damaged_file_gives_a_state_or_a_format_error(tmp_path_factory, data):
     path.write_bytes(raw)
     with contextlib.suppress(nn.FileFormatError):
         assert isinstance(nn.load(path), dict)
+
+
+@pytest.mark.parametrize(("suffix", "reader"), [(".pt", "torch.load"), (".pth", "torch.load"), (".npz", "numpy.load")])
+def test_a_name_that_promises_another_content_is_warned_of(tmp_path, suffix, reader):
+    path = str(tmp_path / f"model{suffix}")
+    text = (
+        f"save: a safetensors file is written, which {reader} does not read; call it .safetensors instead of {suffix}"
+    )
+    with pytest.warns(UserWarning, match="^save: ") as caught:
+        nn.save(path, {"w": np.ones(2)})
+    assert [(str(warning.message), warning.filename) for warning in caught] == [(text, __file__)]
+    assert nn.load(path)["w"].tolist() == [1.0, 1.0]
