@@ -120,6 +120,27 @@ def test_an_empty_batch_stays_empty(layer):
     assert layer(np.zeros((0, 4, 5, 6), np.float32)).shape == (0, 4, 5, 6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(nn.BatchNorm1d, (0, 2)), (nn.BatchNorm1d, (3, 2, 0)), (nn.BatchNorm2d, (0, 2, 4, 4))],
+)
+def test_an_empty_batch_leaves_the_running_mean_and_variance_alone(kind, shape, fused):
+    norm = kind(2)
+    norm(normal(5, 2, *([3] * (len(shape) - 2)), dtype=np.float32))
+    before = {name: value.numpy().copy() for name, value in norm.state_dict().items()}
+    x = tg.zeros(*shape, requires_grad=True)
+    out = nn.Sequential(norm, nn.ReLU())(x) if fused else norm(x)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == shape
+    for parameter in norm.parameters():
+        np.testing.assert_array_equal(parameter.grad.numpy(), [0, 0])
+    np.testing.assert_array_equal(norm.running_mean.numpy(), before["running_mean"])
+    np.testing.assert_array_equal(norm.running_var.numpy(), before["running_var"])
+    assert norm.num_batches_tracked.item() == 2  # as in PyTorch
+
+
 # --- gradients -------------------------------------------------------------------------------------------------------
 
 

@@ -142,7 +142,8 @@ def batch_norm(
     """(x - mean) / sqrt(var + eps) * weight + bias, channel by channel.
 
     In training the mean and variance are the batch's, and the running ones move towards them:
-    running = (1 - momentum) running + momentum batch, the variance with n - 1. Otherwise the running ones are used.
+    running = (1 - momentum) running + momentum batch, the variance with n - 1; an empty batch leaves them alone.
+    Otherwise the running ones are used.
 
     Arguments:
         x: (N, C) or (N, C, ...). running_mean, running_var, weight, bias: (C,) or None. The running ones are changed in
@@ -186,13 +187,15 @@ def check_channels(x: Any, running_mean: Any, running_var: Any, weight: Any, bia
             _check_floats("batch_norm", v, name)
 
 
-def updating(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Callable[[Array, Array], None]:
-    """What moves the running mean and variance, after checking that x is fit for training."""
+def updating(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Callable[[Array, Array], None] | None:
+    """What moves the running mean and variance, after checking that x is fit for training; None if x is empty."""
     shape = np.shape(x)
     if x.size == shape[1]:
         raise located(
             ShapeError, "batch_norm", f"needs more than one value a channel in training, got x of shape {shape}"
         )
+    if x.size == 0:  # nothing was seen: the running ones stay
+        return None
     return partial(_update_running, running_mean, running_var, momentum, x.size / shape[1])
 
 

@@ -30,6 +30,8 @@ def batch_norm(
 
     x: (N, C, ...). weight, bias: (C,) or None. act: as in `activate`.
     """
+    if x.size == 0:  # NumPy warns of the mean of nothing
+        return x.copy(), np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     mean = np.mean(x, axis=_others(x))
     centered = x - _per_channel(mean, x)
     var = np.mean(centered * centered, axis=_others(x))
