@@ -26,6 +26,13 @@ def count(owner: object, name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def flag(owner: object, name: str, value: Any) -> bool:
+    """True or False: a word would count as True, "False" too."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{_name(owner)}: give {name}=True or {name}=False, got {value!r}")
+    return bool(value)
+
+
 def sizes(owner: object, name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each of the axes, spelled as one for all or as a sequence."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes

@@ -164,6 +164,17 @@ def test_what_is_given_are_copies(tmp_path):
     assert data.labels.tolist() == NUMBERS.tolist()
 
 
+@pytest.mark.parametrize("kind", [MNIST, FashionMNIST, CIFAR10])
+def test_a_word_is_not_a_choice_of_images(tmp_path, kind):
+    write_digits(tmp_path)
+    write_photos(tmp_path)
+    for name, value in [("train", "test"), ("train", "False"), ("train", None), ("train", 0), ("download", "no")]:
+        with pytest.raises(TypeError) as error:
+            kind(tmp_path, **{name: value})
+        assert str(error.value) == f"{kind.__name__}: give {name}=True or {name}=False, got {value!r}"
+    assert len(kind(tmp_path, train=np.True_)) == (10 if kind is CIFAR10 else 6)
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "kind", "message"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nn._checks import flag
 from nn.data.download import Remote
 from nn.data.folders import Place
 from nn.data.images import ImageSet, checked_labels
@@ -41,11 +42,13 @@ class CIFAR10(ImageSet):
 
     Raises:
         FileNotFoundError: they are not there. FileFormatError: a file is damaged, or not what its name says.
+        TypeError: train or download is neither True nor False.
 
     Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009).
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None, train: bool = True, download: bool = False) -> None:
+        train, download = flag(self, "train", train), flag(self, "download", download)
         names = _TRAIN if train else _TEST
         place = Place("CIFAR10", root, _FOLDERS)
         if paths := place.find([[name] for name in names]):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nn._checks import flag
 from nn.data.download import Remote
 from nn.data.folders import Place
 from nn.data.idx import idx_header, read_idx
@@ -48,6 +49,7 @@ class MNIST(ImageSet):
 
     Raises:
         FileNotFoundError: they are not there. FileFormatError: a file is damaged, or not what its name says.
+        TypeError: train or download is neither True nor False.
 
     Source: LeCun, Cortes, Burges, The MNIST database of handwritten digits; CC BY-SA 3.0.
     """
@@ -67,6 +69,7 @@ class MNIST(ImageSet):
     )
 
     def __init__(self, root: str | os.PathLike[str] | None = None, train: bool = True, download: bool = False) -> None:
+        train, download = flag(self, "train", train), flag(self, "download", download)
         half = slice(0, 2) if train else slice(2, 4)
         most = 60_000 if train else 10_000
         remote = [
