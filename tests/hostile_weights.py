@@ -20,7 +20,7 @@ FLOAT = Storage("Float", "0", 4)
 
 
 def with_tensor(*arguments, storage=FLOAT, data=FOUR):
-    """A file with one tensor, "w", made of these arguments: offset, shape, strides."""
+    """A file with one tensor, "w", made of these arguments: offset, shape, strides, bits."""
     return archive({"w": tensor(storage, *arguments)}, data)
 
 
@@ -197,6 +197,8 @@ FILES = {
     "a tensor without a storage": lambda: archive({"w": tensor(3, 0, (2,), (1,))}, FOUR),
     "a tensor of a tensor": lambda: archive({"w": tensor(tensor(FLOAT, 0, (2,), (1,)), 0, (2,), (1,))}, FOUR),
     "a tensor of nothing": lambda: archive({"w": Call(REBUILD)}, FOUR),
+    "the negative bit": lambda: with_tensor(0, (2,), (1,), {"neg": True}),
+    "the conjugate bit": lambda: with_tensor(0, (2,), (1,), {"conj": True}),
     "a parameter of nothing": lambda: archive({"w": Call(Named("torch._utils", "_rebuild_parameter"), 3, True)}),
     # archives
     "an archive of nothing": lambda: zipped([]),

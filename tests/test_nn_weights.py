@@ -302,6 +302,8 @@ def test_hostile_files_are_refused(path, make):
 def test_the_files_are_good_but_for_what_is_wrong_with_them(path):
     path.write_bytes(hostile_weights.good())
     nn.load_state_dict_file(model_of_the_files(), path)
+    path.write_bytes(hostile_weights.with_tensor(0, (2,), (1,), {}))
+    nn.load_state_dict_file(model_of_the_files(), path)
     path.write_bytes(hostile_weights.npz(hostile_weights.npy()))
     nn.load_state_dict_file(model_of_the_files(), path)
 
@@ -328,6 +330,7 @@ def test_hostile_files_of_other_formats_are_refused(path, make):
             r"a tensor of shape \(5,\), offset 0 and strides \(1,\) cannot lie in the 4 numbers of 'm/data/0'$",
         ),
         ("a storage of another type", "'m/data/0' has 16 bytes, which are not 4 of torch.DoubleStorage$"),
+        ("the negative bit", r"PyTorch's negative or conjugate bit, which is not read; .*\.resolve_neg\(\)"),
         ("compressed", "'m/data.pkl' is compressed, which PyTorch never does$"),
         ("TorchScript", "a program of TorchScript"),
         ("twice the same name", "the zip archive has 'w.npy' twice$"),

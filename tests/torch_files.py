@@ -38,8 +38,8 @@ class Storage:
 REBUILD = Named("torch._utils", "_rebuild_tensor_v2")
 
 
-def tensor(storage, offset, shape, strides):
-    return Call(REBUILD, storage, offset, shape, strides, False, collections.OrderedDict())
+def tensor(storage, offset, shape, strides, *bits):
+    return Call(REBUILD, storage, offset, shape, strides, False, collections.OrderedDict(), *bits)
 
 
 class Pickler(pickle._Pickler):  # the one in Python, which can be told how a name is written

@@ -110,9 +110,14 @@ class _Reader:
         return _Storage(name, dtype, count)
 
     def tensor(self, arguments: tuple[Any, ...]) -> Stored:
-        """From (storage, offset, shape, strides, ...), all in elements."""
+        """From (storage, offset, shape, strides, whether it learns, hooks, bits that are set), all in elements."""
         if [type(part) for part in arguments[:4]] != [_Storage, int, tuple, tuple]:
             raise DamageError("a tensor in the pickle is not described as PyTorch does it")
+        if any(arguments[6:]):  # numbers that are to be negated or conjugated when they are used
+            raise DamageError(
+                "a tensor in the pickle has PyTorch's negative or conjugate bit, which is not read; in PyTorch, save "
+                "tensor.resolve_neg().resolve_conj()"
+            )
         storage, offset, shape, strides = arguments[:4]
         if not _lies_within(storage.length, offset, shape, strides):
             raise DamageError(
