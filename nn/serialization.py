@@ -14,6 +14,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from stat import S_IMODE, S_ISDIR, S_ISREG
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -149,11 +150,16 @@ def _too_large(header: bytes) -> str | None:
 
 
 def _replace(path: str | os.PathLike[str], header: bytes, arrays: list[tuple[str, Array]]) -> None:
-    """Write beside the file, then put the new one in its place: a reader sees the old or the new one, never half."""
+    """Write beside the file, then put the new one in its place: a reader sees the old or the new one, never half.
+
+    Who may read the old one may read the new one, and nobody else.
+    """
     target = os.path.realpath(os.fspath(path))
     unfinished = f"{target}.{os.urandom(4).hex()}.tmp"
     try:
         with open(unfinished, "xb") as file:
+            if os.path.exists(target):
+                os.chmod(unfinished, S_IMODE(os.stat(target).st_mode))
             file.write(len(header).to_bytes(8, "little") + header)
             for _, array in arrays:
                 file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
@@ -180,11 +186,11 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         FileFormatError: the file is damaged, cut short, or of another kind. OSError: it cannot be opened.
     """
-    with open(path, "rb") as file:
-        try:
+    try:
+        with opened(path) as file:
             return contents(file, read_array)
-        except (DamageError, RecursionError) as damage:
-            raise FileFormatError(f"load: {os.fspath(path)}: {shortened(damage)}") from None
+    except (DamageError, RecursionError) as damage:
+        raise FileFormatError(f"load: {os.fspath(path)}: {shortened(damage)}") from None
 
 
 class DamageError(Exception):
@@ -195,6 +201,14 @@ def shortened(damage: Exception) -> str:
     """The words, which may quote from the file, at a length to be read."""
     text = str(damage)
     return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
+
+
+def opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file to be read, which must be one: to read from a pipe could take for ever."""
+    mode = os.stat(path).st_mode
+    if not S_ISREG(mode) and not S_ISDIR(mode):  # of a folder, the system says so itself
+        raise DamageError("no regular file, but a pipe or a device")
+    return open(path, "rb")
 
 
 _Place = tuple[np.dtype[Any], tuple[int, ...], int]  # type, shape, first byte
@@ -224,9 +238,11 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
     if fault := _too_large(header):
         raise DamageError(fault)
     try:
-        entries = json.loads(header.decode())
+        entries = json.loads(header.decode(), object_pairs_hook=_unique)
         metadata = entries.pop("__metadata__", {})
-        structure = json.loads(metadata[_STRUCTURE]) if _STRUCTURE in metadata else None
+        if type(metadata) is not dict or not all(type(text) is str for text in metadata.values()):
+            raise DamageError("the __metadata__ are no texts by name")
+        structure = json.loads(metadata[_STRUCTURE], object_pairs_hook=_unique) if _STRUCTURE in metadata else None
         places = {name: _checked_place(name, entry, size - 8 - length) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamageError(f"the header cannot be read: {error!r}") from None
@@ -240,6 +256,16 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
     if end != size - 8 - length:
         raise DamageError(f"the arrays take {end} bytes, the file has {size - 8 - length}")
     return places, structure, 8 + length
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The dict of these entries. Readers differ in which of two with the same name they take."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise DamageError(f"the header has {name!r} twice")
+        found[name] = value
+    return found
 
 
 def _checked_place(name: str, entry: Any, room: int) -> _Place:

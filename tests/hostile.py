@@ -93,6 +93,16 @@ FILES = {
     "no entry": lambda: made({"a": 3}),
     "entry is null": lambda: made({"a": None}),
     "a field missing": lambda: made({"a": {"dtype": "F32", "shape": [2]}}, b"x" * 8),
+    "an array twice": lambda: made(json.dumps({"a": GOOD, "b": GOOD}).replace('"b"', '"a"').encode(), b"x" * 8),
+    "a field twice": lambda: made(
+        json.dumps({"a": GOOD}).replace('{"dtype', '{"shape": [9], "dtype').encode(), b"x" * 8
+    ),
+    "many entries and one twice": lambda: made(
+        b"{" + b"".join(b'"%d":0,' % i for i in range(MANY)) + b'"%d":0}' % (MANY - 1)
+    ),
+    "metadata that are a list": lambda: made({"__metadata__": ["structure"]}),
+    "metadata that are a number": lambda: made({"__metadata__": {"epoch": 3}}),
+    "a structure with a key twice": lambda: structured('{"a": 1, "a": 2}'),
     "unknown type": lambda: one(dtype="OBJECT"),
     "a type with a long name": lambda: one(dtype="F" * 1_000_000),
     "type that cannot be a key": lambda: one(dtype=[]),

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import struct
+from functools import partial
 
 import hostile
 import numpy as np
@@ -158,6 +159,19 @@ def test_a_link_stays_a_link(tmp_path):
     assert nn.load(tmp_path / "real") == {"a": 1}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o664])
+def test_who_may_read_the_file_stays_so(path, monkeypatch, mode):
+    nn.save(path, {"a": 1})
+    path.chmod(mode)
+    during = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (during.append(os.fstat(file).st_mode & 0o777), sync(file)))
+    nn.save(path, {"a": 2})
+    assert (during, path.stat().st_mode & 0o777) == ([mode], mode)
+    assert nn.load(path) == {"a": 2}
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         nn.save(tmp_path / "no" / "file", {"a": 1})
@@ -174,6 +188,35 @@ def test_hostile_files_are_refused(path, make):
     with pytest.raises(nn.FileFormatError, match=r"^load: .*state\.safetensors: ") as refusal:
         nn.load(path)
     assert len(str(refusal.value)) < len(str(path)) + 400  # whatever is quoted from the file
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("an array twice", "the header has 'a' twice"),
+        ("a structure with a key twice", "the header has 'a' twice"),
+        ("metadata that are a number", "the __metadata__ are no texts by name"),
+    ],
+)
+def test_refusals_say_why(path, name, message):
+    path.write_bytes(hostile.FILES[name]())
+    with pytest.raises(nn.FileFormatError) as refusal:
+        nn.load(path)
+    assert str(refusal.value) == f"load: {path}: {message}"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_refused_and_not_waited_for(path):
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR)
+    os.write(end, bytes(1000))  # so that who reads nevertheless does not wait
+    for read, name in [(nn.load, "load"), (partial(nn.load_state_dict_file, nn.Linear(1, 1)), "load_state_dict_file")]:
+        with pytest.raises(nn.FileFormatError) as refusal:
+            read(path)
+        assert str(refusal.value) == f"{name}: {path}: no regular file, but a pipe or a device"
+    os.close(end)
+    with pytest.raises(IsADirectoryError):
+        nn.load(path.parent)
 
 
 def test_numbers_below_a_long_name_take_no_longer_than_the_file_is_large(path):

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from nn.module import Module
-from nn.serialization import DamageError, FileFormatError, contents, read_array, shortened
+from nn.serialization import DamageError, FileFormatError, contents, opened, read_array, shortened
 from nn.weights.stored import Stored
 
 _INSIDE = ("state_dict", "model_state_dict", "model")  # where a checkpoint has the weights of the model
@@ -80,15 +80,15 @@ def load_state_dict_file(model: Module, path: str | os.PathLike[str], strict: bo
         raise TypeError(f"load_state_dict_file: model must be a Module, got {type(model).__name__}")
     name = os.fspath(path)
     own = model.state_dict()
-    with open(path, "rb") as file:
-        try:
+    try:
+        with opened(path) as file:
             stored, notes = _weights(_contents(file), own)
             report = _compared(name, stored, own, notes)
             if strict and (report.missing or report.unexpected or report.wrong_shape):
                 raise ValueError(f"load_state_dict_file: {type(model).__name__} was not changed by {report}")
             values = {key: stored[key].read() for key in report.matched}
-        except (DamageError, RecursionError) as damage:
-            raise FileFormatError(f"load_state_dict_file: {name}: {shortened(damage)}") from None
+    except (DamageError, RecursionError) as damage:
+        raise FileFormatError(f"load_state_dict_file: {name}: {shortened(damage)}") from None
     model.load_state_dict(values, strict=False)
     return report
 
