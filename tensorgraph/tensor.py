@@ -102,18 +102,26 @@ class Tensor(Methods):
 
     @property
     def data(self) -> Array:
-        """The values as a NumPy array. Writing to it changes this tensor, never a graph that was recorded before."""
+        """The values as a NumPy array. Writing to it changes this tensor, never a graph that was recorded before.
+
+        Values that are assigned take its type; integers refuse what they would change.
+        """
         return expose(self)
 
     @data.setter
     def data(self, value: Any) -> None:
         if value is self._array and self._exposed:
             return  # t.data += 1 ends here
-        array = as_array(value._array if isinstance(value, Traced) else value, self.dtype)
+        given = value._array if isinstance(value, Traced) else value
+        with np.errstate(invalid="ignore"):  # what no integer can hold is told below
+            array = as_array(given, self.dtype)
         if array.shape != self.shape:
             raise located(
                 ShapeError, "data", f"the new values have shape {array.shape}, the tensor has shape {self.shape}"
             )
+        if array.dtype.kind != "f" and not np.array_equal(array, given):
+            types = f"{np.asarray(given).dtype}, which a tensor of {self.dtype} cannot hold unchanged"
+            raise located(TypeError, "data", f"the new values are {types}; round them first")
         self._array, self._exposed = array, False
 
     def numpy(self) -> Array:

@@ -213,6 +213,21 @@ VALUES = {
         ShapeError,
         "data: the new values have shape (2,), the tensor has shape (3,)",
     ),
+    "fractions for whole numbers": (
+        lambda: assign(tg.tensor([1, 2]), "data", np.array([1.7, 2.0])),
+        TypeError,
+        "data: the new values are float64, which a tensor of int64 cannot hold unchanged; round them first",
+    ),
+    "NaN for a whole number": (
+        lambda: assign(tg.tensor([1], dtype="int32"), "data", tg.tensor([np.nan], dtype="float32")),
+        TypeError,
+        "data: the new values are float32, which a tensor of int32 cannot hold unchanged; round them first",
+    ),
+    "a number too large for the type": (
+        lambda: assign(tg.tensor([1], dtype="int8"), "data", np.array([300])),
+        TypeError,
+        "data: the new values are int64, which a tensor of int8 cannot hold unchanged; round them first",
+    ),
     "requires_grad = False on a result": (
         lambda: assign(leaf(2) * 2, "requires_grad", False),
         GradError,

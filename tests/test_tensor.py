@@ -177,6 +177,9 @@ def test_new_values_by_assignment():
     assert x.tolist() == [5.0, 6.0]
     x.data += 1
     assert x.tolist() == [6.0, 7.0]
+    n = tg.tensor([1, 2])
+    n.data = [3.0, 4.0]
+    assert (n.tolist(), n.dtype) == ([3, 4], np.int64)
 
 
 def test_new_values_while_the_old_array_is_held():
