@@ -27,7 +27,7 @@ class Step(NamedTuple):
     options: Options | None = None
 
 
-STEPS: dict[type, Step] = {
+STEPS: dict[type[Module], Step] = {
     Flatten: Step(tg.flatten, None, lambda layer: {"flat": (layer.start_dim, layer.end_dim)}),
     Linear: Step(tg.linear, lambda layer: (layer.weight, layer.bias)),
     Conv2d: Step(tg.conv2d, lambda layer: (layer.weight, layer.bias), lambda layer: layer._settings),
@@ -41,6 +41,8 @@ STEPS: dict[type, Step] = {
     MaxPool2d: Step(tg.max_pool2d, None, lambda layer: {"pool": layer._settings}),
 }
 LONGEST = 8
+_Kind = tuple[type[Module], Any]  # a class and the function that is its forward
+_KNOWN: dict[_Kind | None, Step] = {(kind, kind.forward): step for kind, step in STEPS.items()}  # as they are written
 
 
 class Group(NamedTuple):
@@ -55,8 +57,8 @@ class Group(NamedTuple):
 
 def run_chain(layers: list[Module], x: Any) -> Any:
     """The layers one after another, and as one operation those that can be."""
-    # Only the layers themselves are known: one with a forward of its own may compute something else.
-    kinds = tuple([None if "forward" in layer.__dict__ else type(layer) for layer in layers])
+    # Only the layers themselves are known: one with another forward, be it given to the class, may compute anything.
+    kinds = tuple([None if "forward" in layer.__dict__ else ((kind := type(layer)), kind.forward) for layer in layers])
     for group in _groups(kinds):
         if group.fused is not None and tg.fusion.allowed():
             x = _run_fused(group, layers[group.first : group.last], x)
@@ -67,7 +69,7 @@ def run_chain(layers: list[Module], x: Any) -> Any:
 
 
 @lru_cache  # a network asks again and again, and all that the answer depends on is in the key
-def _groups(kinds: tuple[type | None, ...]) -> tuple[Group, ...]:
+def _groups(kinds: tuple[_Kind | None, ...]) -> tuple[Group, ...]:
     """How layers of these kinds run; None is a kind that nothing is known about."""
     groups: list[Group] = []
     while (first := groups[-1].last if groups else 0) < len(kinds):
@@ -75,9 +77,9 @@ def _groups(kinds: tuple[type | None, ...]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _first_group(kinds: tuple[type | None, ...], first: int) -> Group:
+def _first_group(kinds: tuple[_Kind | None, ...], first: int) -> Group:
     for last in range(min(first + LONGEST, len(kinds)), first + 1, -1):
-        steps = [STEPS[kind] for kind in kinds[first:last] if kind in STEPS]
+        steps = [_KNOWN[kind] for kind in kinds[first:last] if kind in _KNOWN]
         fused = tg.fusion.find([step.operation for step in steps]) if len(steps) == last - first else None
         if fused is not None:
             arrays = tuple((i, step.arrays) for i, step in enumerate(steps) if step.arrays is not None)

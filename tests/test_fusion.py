@@ -171,6 +171,16 @@ def test_layers_that_compute_something_else_are_left_alone():
     assert recorded(nn.Sequential(conv, relu)(x)) == ["mul", "conv2d"]
 
 
+def test_a_class_that_got_another_forward_is_left_alone(monkeypatch):
+    net, x = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.MaxPool2d(2)), tg.ones(1, 1, 2, 2)
+    assert recorded(net(x)) == ["conv2d_relu_max_pool2d"]
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.ReLU, "forward", lambda self, x: x * 0.0 + 7.0)
+        assert recorded(net(x)) == ["max_pool2d", "add", "mul", "conv2d"]
+        assert net(x).item() == 7.0
+    assert recorded(net(x)) == ["conv2d_relu_max_pool2d"]
+
+
 def test_a_chain_that_changes_between_two_calls_runs_as_it_is_now():
     net, x = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), tg.ones(1, 2)
     net[0].load_state_dict({"weight": np.eye(2, dtype="f"), "bias": np.zeros(2, "f")})
