@@ -41,7 +41,7 @@ _CODES = {dtype: code for code, dtype in _TYPES.items()}
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # NumPy has none: it stands for the upper halves of float32 numbers
 _TYPES["BF16"] = BFLOAT16  # other programs write it; what is read is float32
 _MAX_HEADER = 10_000_000  # bytes; a header takes time and memory before anything in it can be checked
-_MAX_PARTS = 200_000  # lists and dicts in a header, which take most of both
+_MAX_PARTS = 100_000  # lists and dicts in a header, and as many names, which take most of both
 MAX_AXES = 64  # NumPy's
 MOST_ELEMENTS = 2**48  # elements of an array
 _MAX_DEPTH = 50  # dicts and lists inside each other
@@ -143,10 +143,13 @@ def _header(arrays: dict[str, Array], structure: Any) -> bytes:
 
 def _too_large(header: bytes) -> str | None:
     """What is too much in a header, in words."""
-    parts = header.count(b"[") + header.count(b"{")
-    if len(header) <= _MAX_HEADER and parts <= _MAX_PARTS:
+    parts, names = header.count(b"[") + header.count(b"{"), header.count(b'":')
+    if len(header) <= _MAX_HEADER and max(parts, names) <= _MAX_PARTS:
         return None
-    return f"what is not in arrays takes {len(header):,} bytes with {parts:,} lists and dicts, more than can be loaded"
+    return (
+        f"what is not in arrays takes {len(header):,} bytes with {parts:,} lists and dicts and {names:,} names, "
+        "more than can be loaded"
+    )
 
 
 def _replace(path: str | os.PathLike[str], header: bytes, arrays: list[tuple[str, Array]]) -> None:
@@ -260,11 +263,11 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, _Place], Any, int]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The dict of these entries. Readers differ in which of two with the same name they take."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise DamageError(f"the header has {name!r} twice")
-        found[name] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise DamageError(f"the header has {twice!r} twice")
     return found
 
 

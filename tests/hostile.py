@@ -98,8 +98,9 @@ FILES = {
         json.dumps({"a": GOOD}).replace('{"dtype', '{"shape": [9], "dtype').encode(), b"x" * 8
     ),
     "many entries and one twice": lambda: made(
-        b"{" + b"".join(b'"%d":0,' % i for i in range(MANY)) + b'"%d":0}' % (MANY - 1)
+        b"{" + b"".join(b'"%d":0,' % i for i in range(MANY // 4)) + b'"%d":0}' % (MANY // 4 - 1)
     ),
+    "many names": lambda: made(b"{" + b"".join(b'"%d":0,' % i for i in range(MANY)) + b'"a":0}'),
     "metadata that are a list": lambda: made({"__metadata__": ["structure"]}),
     "metadata that are a number": lambda: made({"__metadata__": {"epoch": 3}}),
     "a structure with a key twice": lambda: structured('{"a": 1, "a": 2}'),
