@@ -253,7 +253,7 @@ class Tensor(Methods):
             raise located(
                 GradError,
                 "backward",
-                "the tensor requires no gradient: nothing it was computed from has requires_grad=True",
+                "the tensor requires no gradient: computed under no_grad, or from nothing with requires_grad=True",
             )
         seed = seed_gradient(self, gradient, "backward")
         found = walk(

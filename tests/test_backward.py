@@ -238,8 +238,12 @@ def test_backward_of_one_number_needs_none(shape):
 def test_backward_without_anything_to_differentiate():
     with pytest.raises(tg.GradError) as caught:
         (tg.tensor(1.0) * 2.0).backward()
+    with tg.no_grad():
+        y = leaf(1.0) * 2.0
+    with pytest.raises(tg.GradError, match="computed under no_grad"):
+        y.backward()
     assert str(caught.value) == (
-        "backward: the tensor requires no gradient: nothing it was computed from has requires_grad=True"
+        "backward: the tensor requires no gradient: computed under no_grad, or from nothing with requires_grad=True"
     )
 
 

@@ -53,7 +53,7 @@ ONLY_FLOATS = 'requires_grad: only floats can require gradients, got {}; use t.a
 NOT_SCALAR = (
     "the output has shape {}, which is not a scalar; reduce it with .sum() or .mean(), or give the upstream gradient"
 )
-NO_GRADIENT = "the tensor requires no gradient: nothing it was computed from has requires_grad=True"
+NO_GRADIENT = "the tensor requires no gradient: computed under no_grad, or from nothing with requires_grad=True"
 IN_PLACE = (
     "{}: a tensor that requires a gradient cannot be changed in place: the tape needs its old value; "
     "{} for a new tensor, or use tg.no_grad() to update a parameter"
