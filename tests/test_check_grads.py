@@ -212,11 +212,20 @@ def test_what_is_not_finite_is_said():
     assert (error.verdict, error.index, error.op) == ("not finite", (1,), "sqrt")
 
 
+def test_a_number_is_checked_if_there_is_nothing_else():
+    assert check_grads(tg.exp, 1.5).checked == ("input 0",)
+    assert check_grads(tg.exp, np.float32(1.5)).checked == ("input 0",)
+    assert check_grads(lambda x, slope: tg.leaky_relu(x, negative_slope=slope), X, 0.1).checked == ("input 0",)
+    assert verdict(lambda x: x.detach() * x, 1.5).verdict == "wrong"
+
+
 def test_mistakes():
     with pytest.raises(
         TypeError, match=r"^check_grads: nothing to check: no input holds floats, and f has no parameters$"
     ):
         check_grads(lambda n: n, 3)
+    with pytest.raises(TypeError, match="nothing to check"):
+        check_grads(tg.exp, True)
     with pytest.raises(ValueError, match=r"^check_grads: order must be 1 or 2, got 3$"):
         check_grads(tg.exp, X, order=3)
 

@@ -27,7 +27,8 @@ def check_grads(f: Callable[..., Any], *inputs: Any, order: int = 1, seed: int =
 
     Arguments:
         f: a function of tensors that returns a tensor or several, or a module, whose parameters are checked too.
-        inputs: its arguments: tensors or arrays. Floats are checked; if some tensors require gradients, only those.
+        inputs: its arguments: tensors, arrays, numbers. Arrays of floats are checked; if some tensors require
+            gradients, only those; a number only if there is nothing else, as it may be a setting.
         order: 2 checks the gradients of the gradients too, and with them forward mode.
         seed: of the upstream gradients, the directions and the elements that are compared.
 
@@ -72,7 +73,7 @@ def _chosen(inputs: Sequence[Any]) -> list[int]:
         for i, value in enumerate(inputs)
         if isinstance(value, (Tensor, np.ndarray, list)) and np.dtype(getattr(value, "dtype", float)).kind == "f"
     ]
-    return asked or floats
+    return asked or floats or [i for i, value in enumerate(inputs) if isinstance(value, (float, np.floating))]
 
 
 def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
