@@ -270,6 +270,15 @@ def test_what_is_not_there(tmp_path, kind, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_of_cifar_that_is_missing_is_named(tmp_path):
+    write_photos(tmp_path / "cifar10")
+    (tmp_path / "cifar10" / "data_batch_5.bin").unlink()
+    with pytest.raises(FileNotFoundError) as error:
+        CIFAR10(tmp_path)
+    assert f"(in {tmp_path / 'cifar10'} only data_batch_5.bin is missing)" in str(error.value)
+    assert len(CIFAR10(tmp_path, train=False)) == 2
+
+
 @pytest.mark.parametrize(
     "name",
     ["cifar-10-python.tar.gz", "cifar10/cifar-10-python.tar.gz", "data_batch_1", "cifar-10-batches-py/test_batch"],

@@ -54,7 +54,8 @@ class CIFAR10(ImageSet):
         if paths := place.find([[name] for name in names]):
             parts = [_read_file(path) for path in paths]
         else:
-            (archive,) = place.files([[_ARCHIVE.name]], _MIRRORS, [_ARCHIVE], download, _pickled_hint(place.root))
+            hint = _lacking_hint(place, names) or _pickled_hint(place.root)
+            (archive,) = place.files([[_ARCHIVE.name]], _MIRRORS, [_ARCHIVE], download, hint)
             parts = _read_archive(archive, names)
         super().__init__(*_joined(parts), _CLASSES)
 
@@ -111,6 +112,15 @@ def _joined(parts: list[Array]) -> tuple[Array, Array]:
         images[start : start + len(part)] = part[:, 1:].reshape(-1, *_SHAPE)
         start += len(part)
     return images, labels
+
+
+def _lacking_hint(place: Place, names: tuple[str, ...]) -> str:
+    """A remark for those who have some of the files in a folder, but not all."""
+    for folder in place.everywhere:
+        lacking = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
+        if len(lacking) < len(names):
+            return f" (in {folder} only {', '.join(lacking)} is missing)"
+    return ""
 
 
 def _pickled_hint(folder: str) -> str:

@@ -35,10 +35,11 @@ class Place:
         self.owner = owner
         self.root = data_folder(root)
         self.folders = folders
+        self.everywhere = (*(os.path.join(self.root, name) for name in folders), self.root)
 
     def find(self, files: list[list[str]]) -> list[str] | None:
         """The paths of files that lie in one of the folders together; for each there are the names that it may have."""
-        for folder in (*(os.path.join(self.root, name) for name in self.folders), self.root):
+        for folder in self.everywhere:
             paths = [[path for name in names if os.path.isfile(path := os.path.join(folder, name))] for names in files]
             if all(paths):
                 return [first for first, *_ in paths]
