@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
         return evaluate(settings, weights, given.get("pictures"))
     except WrongArgument as wrong:
         commands[name].error(str(wrong))
-    except (Failure, FileFormatError, FloatingPointError, OSError) as error:
+    except (Failure, FileFormatError, OSError) as error:
         tell(name, error)
         return 1
     except KeyboardInterrupt:

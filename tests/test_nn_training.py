@@ -214,7 +214,7 @@ def test_a_folder_with_train_and_test(tmp_path):
 
     pictures(tmp_path / "train", count=3)
     pictures(tmp_path / "val", count=1)
-    found = datasets.known(str(tmp_path), networks.wanted("lenet5"), 64)
+    found = datasets.known(str(tmp_path), networks.wanted("lenet5"), None)
     assert (found.shape, found.classes) == ((1, 28, 28), ("cat", "dog"))
     train, test = found.read()
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -451,6 +451,11 @@ def test_it_is_drawn_how_the_network_sees_pictures(trained, tmp_path, monkeypatc
             "argument --model: numpy_cnn takes grey images of 28 x 28, cifar10 has colour images of 32 x 32; "
             "--model can be googlenet, resnet18, resnet20,",
         ),
+        (
+            ["train", "--image-size", "40"],
+            "argument --image-size: is for pictures from a folder and networks that take any size; mnist-mini has "
+            "images of 28 x 28",
+        ),
         (["train", "--model", "lenet"], "argument --model: invalid choice: 'lenet'"),
         (["evaluate"], "the following arguments are required: weights"),
         (["predict", "x.png"], "the following arguments are required: --weights"),
@@ -480,6 +485,21 @@ def failed(arguments, capsys):
     message = capsys.readouterr().err
     assert message.startswith(f"python -m nn {arguments[0]}: ")
     return message
+
+
+def test_a_loss_that_is_not_finite_is_told_with_options_of_the_command(tmp_path, monkeypatch, capsys, seeded):
+    seeded(0)
+    monkeypatch.chdir(tmp_path)
+    text = failed(["train", "--model", "perceptron", "--lr", "1e30", "--epochs", "1", "--quiet"], capsys)
+    assert text.endswith("; the model is as it was before this step. Likely: try a smaller --lr\n")
+    assert "lr = 9.99" in text
+
+
+def test_a_size_that_a_network_does_not_take_is_refused(tmp_path, capsys):
+    pictures(tmp_path, count=1)
+    with pytest.raises(SystemExit):
+        main(["train", "--data", str(tmp_path), "--model", "student_cifar", "--image-size", "64"])
+    assert "networks that take any size; student_cifar has images of 32 x 32" in capsys.readouterr().err
 
 
 def test_weights_of_other_programs(trained, tmp_path, capsys):

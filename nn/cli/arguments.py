@@ -10,7 +10,7 @@ from nn.cli.datasets import NAMES
 from nn.cli.networks import NETWORKS
 from nn.cli.recipe import OPTIMIZERS, SCHEDULES
 
-PARTS: dict[str, Any] = {"model": "numpy_cnn", "data": "mnist-mini", "image_size": 64}  # what a network is made for
+PARTS: dict[str, Any] = {"model": "numpy_cnn", "data": "mnist-mini", "image_size": None}  # what a network is made for
 RECIPE: dict[str, Any] = {
     "epochs": 8,
     "batch_size": 32,

@@ -64,15 +64,25 @@ _SETS: dict[str, Callable[[], Pictures]] = {
     "cifar10": _cifar10,
 }
 NAMES = tuple(_SETS)
+_USUAL_SIZE = 64  # of pictures from a folder, in pixels
 
 
-def known(name: str, wanted: Input, image_size: int) -> Pictures:
+def known(name: str, wanted: Input, image_size: int | None) -> Pictures:
     """The data set of that name, or of that folder.
 
     Images from a folder are brought to what the network wants, and to image_size if it takes any.
     """
-    if name in _SETS:
-        return _SETS[name]()
+    pictures = _SETS[name]() if name in _SETS else _folder(name, wanted, image_size or _USUAL_SIZE)
+    size = pictures.shape[1]
+    if image_size not in (None, size):
+        whose = name if name in _SETS else wanted.name
+        text = f"is for pictures from a folder and networks that take any size; {whose} has images of {size} x {size}"
+        raise WrongArgument("--image-size", text)
+    return pictures
+
+
+def _folder(name: str, wanted: Input, image_size: int) -> Pictures:
+    """The pictures in a folder."""
     if not os.path.isdir(name):
         raise WrongArgument("--data", f"{name!r} is no folder, and none of {', '.join(NAMES)}")
     from nn.cli.pictures import class_names, read_folder

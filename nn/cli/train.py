@@ -12,7 +12,7 @@ from typing import Any
 import tensorgraph as tg
 from nn.cli import datasets, networks, recipe
 from nn.cli.drawing import check_folder, draw_history
-from nn.cli.failure import WrongArgument
+from nn.cli.failure import Failure, WrongArgument
 from nn.data import DataLoader
 from nn.serialization import save
 from nn.training import Callback, Checkpoint, CSVLog, JSONLinesLog, TensorBoard, Trainer
@@ -70,6 +70,9 @@ def run(
         history = trainer.fit(loader, tests, settings["epochs"])
     except KeyboardInterrupt as stop:
         return _stopped(stop, saver)
+    except FloatingPointError as error:
+        fault, _, _ = str(error).partition(" Likely: ")  # of the advice, most is for programs
+        raise Failure(f"{fault} Likely: try a smaller --lr") from None
     save(out, model.state_dict())
     tell(f"{history['val_accuracy'][-1]:.1%} of the {datasets.size_of(test):,} test images are recognized\n")
     tell(f"weights saved to {os.path.abspath(out)}\n")
