@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +18,29 @@ _AMOUNT = {0: "0 or more", 1: "positive"}
 def _name(owner: object) -> str:
     """Of a class for one of its objects; of a function as it is."""
     return owner if isinstance(owner, str) else type(owner).__name__
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def for_the_caller(init: Init) -> Init:
+    """An `__init__` that several classes share: errors about its arguments name the class that was called."""
+    signature = inspect.signature(init)
+    known = ", ".join([*signature.parameters][1:])
+
+    @wraps(init)
+    def checked(self: Any, *arguments: Any, **options: Any) -> None:
+        try:
+            signature.bind(self, *arguments, **options)
+        except TypeError as error:
+            name = _name(self)
+            if any(isinstance(argument, (tg.Tensor, np.ndarray)) for argument in arguments):
+                inputs = ", ".join(inspect.signature(self.forward).parameters)
+                raise TypeError(f"{name}: create it first, f = nn.{name}(), and call it then, f({inputs})") from None
+            raise TypeError(f"{name}: {error}; its arguments are {known}") from None
+        init(self, *arguments, **options)
+
+    return checked  # type: ignore[return-value]  # it takes what init takes
 
 
 def count(owner: object, name: str, value: Any, least: int = 1) -> int:

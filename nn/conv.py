@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
-from nn._checks import count, sizes
+from nn._checks import count, for_the_caller, sizes
 from nn.linear import weight_and_bias
 from nn.module import Module
 
@@ -19,6 +19,7 @@ class _Conv(Module):
 
     axes: int
 
+    @for_the_caller
     def __init__(
         self,
         in_channels: int,

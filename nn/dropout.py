@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
-from nn._checks import number
+from nn._checks import for_the_caller, number
 from nn.module import Module
 
 
@@ -30,6 +30,7 @@ class Dropout(Module):
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
     """
 
+    @for_the_caller
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
         self.p = number(self, "p", p, 0.0, 1.0)
         self.rng = rng

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import tensorgraph as tg
-from nn._checks import choice
+from nn._checks import choice, for_the_caller
 from nn.module import Module
 
 
 class _Loss(Module):
+    @for_the_caller
     def __init__(self, *, reduction: str = "mean") -> None:
         self.reduction = choice(self, "reduction", reduction, ("mean", "sum", "none"))
 

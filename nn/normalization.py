@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tensorgraph as tg
-from nn._checks import count, number, sizes
+from nn._checks import count, for_the_caller, number, sizes
 from nn.module import Module, Parameter, layer_error
 
 # --- over the batch --------------------------------------------------------------------------------------------------
@@ -23,6 +23,7 @@ class _BatchNorm(Module):
     running_var: tg.Tensor | None
     num_batches_tracked: tg.Tensor | None
 
+    @for_the_caller
     def __init__(
         self,
         num_features: int,

@@ -150,6 +150,38 @@ MAKING = [
         tg.ShapeError,
         "ConvTranspose2d: output_padding must be 0 or more, got -1",
     ),
+    (
+        lambda: nn.CrossEntropyLoss(tg.tensor(zeros(4, 3)), [0, 1, 2, 3]),
+        TypeError,
+        "CrossEntropyLoss: create it first, f = nn.CrossEntropyLoss(), and call it then, f(logits, target)",
+    ),
+    (
+        lambda: nn.BCELoss(zeros(4), zeros(4)),
+        TypeError,
+        "BCELoss: create it first, f = nn.BCELoss(), and call it then, f(p, target)",
+    ),
+    (
+        lambda: nn.CrossEntropyLoss(weight=zeros(3)),
+        TypeError,
+        "CrossEntropyLoss: got an unexpected keyword argument 'weight'; its arguments are reduction",
+    ),
+    (
+        lambda: nn.Conv1d(1, 2),
+        TypeError,
+        "Conv1d: missing a required argument: 'kernel_size'; its arguments are in_channels, out_channels, "
+        "kernel_size, stride, padding, dilation, groups, bias, rng",
+    ),
+    (
+        lambda: nn.BatchNorm2d(),
+        TypeError,
+        "BatchNorm2d: missing a required argument: 'num_features'; its arguments are num_features, eps, momentum, "
+        "affine, track_running_stats",
+    ),
+    (
+        lambda: nn.Dropout2d(0.1, inplace=True),
+        TypeError,
+        "Dropout2d: got an unexpected keyword argument 'inplace'; its arguments are p, rng",
+    ),
     (lambda: nn.MaxPool2d(0), tg.ShapeError, "MaxPool2d: kernel_size must be positive, got 0"),
     (lambda: nn.AvgPool2d(2, stride=-2), tg.ShapeError, "AvgPool2d: stride must be positive, got -2"),
     (lambda: nn.AdaptiveAvgPool2d(0), tg.ShapeError, "AdaptiveAvgPool2d: output_size must be positive, got 0"),
