@@ -224,6 +224,21 @@ def test_only_parameters_with_a_gradient_move():
     assert used.grad is None
 
 
+def test_gradients_of_zero_go_on_with_the_momentum_and_missing_ones_do_not():
+    used, unused = nn.Parameter([1.0, 2.0]), nn.Parameter([1.0])
+    steps = SGD([used, unused], lr=0.5, momentum=0.5)
+    used.sum().backward()
+    steps.step()
+    steps.zero_grad(set_to_none=False)
+    assert (used.grad.tolist(), used.grad.dtype, unused.grad) == ([0.0, 0.0], np.float32, None)
+    steps.step()
+    assert used.tolist() == [0.25, 1.25]
+    steps.zero_grad(set_to_none=True)
+    assert used.grad is None
+    steps.step()
+    assert used.tolist() == [0.25, 1.25]
+
+
 def test_frozen_parameters_are_accepted_and_may_learn_later():
     w = nn.Parameter([1.0], requires_grad=False)
     steps = SGD([w], lr=0.5)

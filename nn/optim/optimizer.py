@@ -97,11 +97,11 @@ class Optimizer:
                 "make it an nn.Parameter, or with requires_grad=True"
             )
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters; False makes those that there are zeros, with which `step` goes on."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                p.grad = None if set_to_none or p.grad is None else tg.zeros_like(p.grad)
 
     def step(self) -> None:
         """Change every parameter that has a gradient: all of them, or none if the program is interrupted."""
