@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -114,6 +114,20 @@ class Module:
             if isinstance(value, Module):
                 yield path, value
 
+    def modules(self) -> Iterator[Module]:
+        """This module, then all modules below."""
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """The modules right below this one."""
+        return iter(dict.fromkeys(value for _, value in self._own() if isinstance(value, Module)))
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call a function with this module and with each below, to set their weights for example."""
+        for _, module in self.named_modules():
+            function(module)
+        return self
+
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters with their paths, such as "features.0.weight"."""
         for path, value in self._walk("", {id(self)}):
@@ -124,11 +138,15 @@ class Module:
         """All parameters."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def buffers(self) -> Iterator[tg.Tensor]:
-        """All buffers: tensors that belong to the state but are not learned, such as running means."""
-        for _, value in self._walk("", {id(self)}):
+    def named_buffers(self) -> Iterator[tuple[str, tg.Tensor]]:
+        """All buffers with their paths: tensors that belong to the state but are not learned, such as running means."""
+        for path, value in self._walk("", {id(self)}):
             if not isinstance(value, (Module, Parameter)):
-                yield value
+                yield path, value
+
+    def buffers(self) -> Iterator[tg.Tensor]:
+        """All buffers."""
+        return (buffer for _, buffer in self.named_buffers())
 
     def register_buffer(self, name: str, tensor: tg.Tensor | None) -> None:
         """Make `tensor` an attribute that is part of the state and not learned; None keeps the place free.

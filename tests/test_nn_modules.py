@@ -47,6 +47,7 @@ def test_everything_is_found_in_the_order_of_definition():
     assert [name for name, _ in block.named_parameters()] == [n for n in BLOCK if "running" not in n and "num" not in n]
     assert [id(p) for p in block.parameters()] == [id(p) for _, p in block.named_parameters()]
     assert [b.shape for b in block.buffers()] == [(2,), (2,), ()]
+    assert [name for name, _ in block.named_buffers()] == [n for n in BLOCK if "running" in n or "num" in n]
     assert [name for name, _ in block.named_modules()] == ["", "norm", "branches.0", "branches.1.deep.0"]
 
 
@@ -58,6 +59,16 @@ def test_what_is_shared_is_found_once_at_its_first_place():
     net.append(tied)
     assert list(net.state_dict()) == ["0.weight", "0.bias", "3.bias"]
     assert [name for name, _ in net.named_modules()] == ["", "0", "1", "3"]
+
+
+def test_modules_right_below_all_of_them_and_something_done_with_each():
+    first, shared = nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), nn.Linear(2, 2)
+    net = nn.Sequential(first, shared, shared)
+    assert list(net.children()) == [first, shared]
+    assert list(net.modules()) == [net, first, *first, shared]
+    seen = []
+    assert net.apply(seen.append) is net
+    assert seen == list(net.modules())
 
 
 def test_modules_that_know_each_other_are_walked_once():
