@@ -78,6 +78,7 @@ TIES = {  # in every spelling the FIRST maximum (minimum) gets the gradient: (fu
     ),
     "max of NaN": (tg.max, ([1, NAN, 3, NAN],), [[0, 1, 0, 0]]),
     "norm inf": (lambda x: tg.norm(x, INF), ([-3, 3, 1],), [[-1, 0, 0]]),
+    "norm -inf": (lambda x: tg.norm(x, -INF), ([-1, 3, 1],), [[-1, 0, 0]]),
     "max_pool2d": (lambda x: tg.max_pool2d(x, 2), ([[[[0, 4], [4, 4]]]],), [[[[[0, 1], [0, 0]]]]]),
 }
 
@@ -212,3 +213,13 @@ def test_the_second_derivative_of_elu_at_the_kink_is_0():
     x = tg.tensor([0.0, -1.0], requires_grad=True)
     (slope,) = tg.gradients(tg.elu(x).sum(), x, create_graph=True)
     assert tg.gradients(slope.sum(), x)[0].tolist() == [0.0, pytest.approx(math.exp(-1))]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_norm_of_order_0_counts_and_carries_no_gradient(kind):
+    x = np.array([[0, -3, INF], [0, -0.0, 2]], kind)
+    for axis in (0, 1):
+        count = tg.norm(tg.tensor(x, requires_grad=True), 0, axis=axis)
+        assert (count.dtype, count.requires_grad) == (kind, False)
+        np.testing.assert_array_equal(count.data, np.linalg.norm(x, 0, axis=axis))
+    assert np.isnan(tg.norm(np.array([1, NAN], kind), 0))  # as with every other order

@@ -196,10 +196,15 @@ REDUCTIONS = {
         ShapeError,
         "argmax: x of shape (2, 0) has no elements along axis 1",
     ),
+    "a negative norm": (
+        lambda: ones(2).norm(-2),
+        ValueError,
+        "norm: ord must be a positive number, 0, inf or -inf, got -2",
+    ),
     "a norm of another kind": (
         lambda: ones(2, 2).norm("fro"),
         ValueError,
-        "norm: ord must be a positive number or inf, got 'fro'",
+        "norm: ord must be a positive number, 0, inf or -inf, got 'fro'",
     ),
 }
 

@@ -258,7 +258,11 @@ def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = F
     The derivative is taken as 0 at the zero vector.
 
     Arguments:
-        x: array. ord: a positive number or inf; None is 2, the Euclidean norm.
+        x: array. ord: a positive number; None is 2, the Euclidean norm. As in NumPy, inf and -inf give the largest and
+            the smallest |x|, and 0 the number of elements that are not 0, which carries no gradient.
+
+    Raises:
+        ValueError: another ord.
 
     Example:
         >>> import tensorgraph as tg
@@ -267,10 +271,14 @@ def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = F
     """
     if ord == np.inf:
         return max(abs(x), axis=axis, keepdims=keepdims)
+    if ord == -np.inf:
+        return min(abs(x), axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return sum(abs(sign(x)), axis=axis, keepdims=keepdims)
     if ord == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
     if ord is not None and (not isinstance(ord, (int, float, np.number)) or not ord > 0):
-        raise located(ValueError, "norm", f"ord must be a positive number or inf, got {ord!r}")
+        raise located(ValueError, "norm", f"ord must be a positive number, 0, inf or -inf, got {ord!r}")
     return _norm(x, ord=2.0 if ord is None else float(ord), axis=axis, keepdims=keepdims)
 
 
