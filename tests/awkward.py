@@ -62,6 +62,14 @@ def sine_of(dtype: str) -> Any:
     return sine
 
 
+def near(what: str, why: str, f: Callable[..., Any], values: list[float], verdicts: dict[float, str]) -> list[Awkward]:
+    """A kink at the distances from the first of the values."""
+    return [
+        case(f"{what}{distance:g}", why, f, np.array([values[0] + distance, *values[1:]]), verdict=verdict)
+        for distance, verdict in verdicts.items()
+    ]
+
+
 FLAT = [
     case("`x * 0 + 3`", "flat everywhere", lambda x: x * 0.0 + 3.0, X),
     case("`relu(x - 1)`", "flat in part", lambda x: tg.relu(x - 1.0), X),
@@ -180,6 +188,26 @@ KINKS = [
         lambda x: x[np.argsort(x.detach().data)] * np.arange(3),
         np.array([0.1, 0.1001, 0.2]),
     ),
+]
+
+NEAR = {  # kinks at numbers of ordinary size
+    "`clip(x, 0, 6)` below 6": (lambda x: tg.clip(x, 0.0, 6.0), lambda d: 6.0 - d),
+    "`relu(x - 1)` above 1": (lambda x: tg.relu(x - 1.0), lambda d: 1.0 + d),
+    "`maximum(x, 1)` above 1": (lambda x: tg.maximum(x, 1.0), lambda d: 1.0 + d),
+    "`abs(x - 1)` above 1": (lambda x: tg.abs(x - 1.0), lambda d: 1.0 + d),
+    "`max(x)`, nearly a tie": (lambda x: tg.max(x, axis=1), lambda d: np.stack([0.0 * d + 1.0, 1.0 + d], 1)),
+    "max pooling, nearly a tie": (
+        lambda x: tg.max_pool2d(x, 2),
+        lambda d: 1.0 + np.multiply.outer(d, [[0.0, 1.0], [-0.5, -0.8]])[:, None],
+    ),
+}
+KINKS += [
+    case(f"{what}, {by}", "how near may a kink be?", f, at(np.array(distances)), verdict=verdict)
+    for what, (f, at) in NEAR.items()
+    for by, distances, verdict in (
+        ("by 1e-9 to 1e-11", [1e-9, 1.2e-10, 1e-11], "right"),
+        ("by 1e-12", [1e-12], "kink"),
+    )
 ]
 
 EDGES = [

@@ -240,6 +240,12 @@ def test_every_gate_of_a_right_graph_is_right():
     assert report.checked == ("conv2d", "relu", "max_pool2d", "reshape", "linear", "softmax_cross_entropy")
 
 
+@pytest.mark.parametrize("distance", [1e-9, 1.2e-10, 1e-11, 1e-12])
+def test_a_gate_that_is_nearly_at_a_tie_is_right(distance):
+    x = tg.tensor(np.array([1.0, 1.0 + distance]), requires_grad=True)
+    assert tg.graph(x.max()).check().verdict == "right"
+
+
 def test_lenet_is_checked_within_seconds():
     """Of the processor's time: who else uses the machine does not count."""
     net = nn.models.lenet5(rng=np.random.default_rng(0))

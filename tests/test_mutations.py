@@ -154,6 +154,20 @@ COARSE = {  # what still shows through the rounding
 }
 
 
+@pytest.mark.parametrize("claim", [-5.0, -0.01, 1.01, 5.0])
+@pytest.mark.parametrize("kink", [0.0, 1.0, 1.0 - 1e-13])
+def test_at_a_kink_a_gradient_is_wrong_that_is_not_between_the_slopes_to_both_sides(claim, kink):
+    @tg.extend.elementwise(gate="max", name="rectified")
+    def rectified(x, /):
+        return np.maximum(x, kink)
+
+    for slope, expected in ((claim, "wrong"), (0.3, "kink")):
+        rectified.vjp(x=lambda g, out, x, slope=slope: g * slope)
+        with pytest.raises(GradientError) as caught:
+            check_grads(rectified, np.array([float(round(kink))]))
+        assert caught.value.verdict == expected
+
+
 @pytest.mark.parametrize("size", [4, 40, 400])
 @pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype, kinds in COARSE.items() for kind in kinds])
 def test_a_wrong_rule_cannot_hide_behind_a_coarser_type(dtype, kind, size):

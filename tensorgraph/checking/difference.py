@@ -31,6 +31,7 @@ class Slope(NamedTuple):
     kink: bool  # the slopes to the left and to the right differ, however short the step
     floor: float  # what rounding alone makes of a slope of 0, over a step of 1
     clear: bool = False  # known to four digits, not 0, and the same to both sides
+    between: bool = False  # at a kink: what is claimed is the slope to one side, or between both
 
 
 def slope(
@@ -62,7 +63,9 @@ def slope(
     if not sweep.settled():
         sweep.listen()
     best = sweep.best()
-    return Slope(best.value, best.error, sweep.has_kink(), sweep.floor_at(best.step), sweep.is_clear(best))
+    kinks = sweep.kinks()
+    between = all(sweep.is_between(step) for step in kinks)
+    return Slope(best.value, best.error, bool(kinks), sweep.floor_at(best.step), sweep.is_clear(best), between)
 
 
 def norm(values: Array) -> float:
@@ -202,12 +205,14 @@ class _Sweep:
         return self._claim == 0 and sum(reach < step < min(moving, default=np.inf) for step in still) >= 3
 
     def refuted(self) -> bool:
-        """Known well, alike to both sides, of the size that was claimed, and something else."""
+        """Known well, alike to both sides over the shortest steps, of the size that was claimed, and something else."""
         best = self.best()
         if not best.error <= 1e-8 * abs(best.value) or abs(best.value) < 1e-3 * abs(self._claim):
             return False
-        gap = abs(self._quotients[min(self._quotients)].gap)
-        return gap < 0.01 * abs(best.value) and abs(best.value - self._claim) > 1e-4 * abs(best.value)
+        apart = abs(best.value - self._claim)
+        # Three steps: so many on this side of a kink nearby are a candidate of their own.
+        gap = max(abs(self._quotients[step].gap) for step in sorted(self._quotients)[:3])
+        return gap < min(0.01 * abs(best.value), apart) and apart > 1e-4 * abs(best.value)
 
     def best(self) -> _Candidate:
         """Where neighbouring steps agree best, unless shorter steps say clearly something else: near a kink they do."""
@@ -237,15 +242,27 @@ class _Sweep:
         gap = abs(self._quotients[candidate.step].gap)
         return candidate.error < 1e-3 * abs(candidate.value) and gap < 0.1 * abs(candidate.value)
 
-    def has_kink(self) -> bool:
-        """Of a smooth function the gap shrinks with the step; at a kink it stays, at a jump it grows."""
+    def kinks(self) -> list[float]:
+        """The steps over which a kink shows: of a smooth function the gap shrinks with the step; at a kink it stays,
+        at a jump it grows.
+        """
         quotients = sorted(self._quotients.items())  # the shortest step first
         clear = [(step, abs(q.gap)) for step, q in quotients if abs(q.gap) > 40 * q.rounding]
-        if len(clear) < 2:
-            return False
-        (shortest, stays), (_, before) = clear[:2]
         if len(clear) > 3 and all(3.5 < fine[1] / rough[1] < 4.5 for fine, rough in itertools.pairwise(clear[:4])):
-            return True  # a jump
-        if any(step < shortest and abs(q.gap) + 40 * q.rounding < 0.5 * stays for step, q in quotients):
-            return False  # still shorter steps do not reach the kink, which is only near
-        return 0.6 * before < stays < 3 * before
+            return [clear[0][0]]  # a jump
+        pairs = list(itertools.pairwise(clear))[:3]  # not one alone: the shortest step may hardly reach a kink nearby
+        if pairs and abs(quotients[0][1].gap) + 40 * quotients[0][1].rounding < 0.5 * clear[0][1]:
+            nearest = self.best().step  # the shortest steps do not reach the kink; do those that told the slope?
+            pairs = [pair for pair in pairs if pair[0][0] <= nearest]
+        return [step for (step, stays), (_, before) in pairs if 0.6 * before < stays < 3 * before]
+
+    def is_between(self, step: float) -> bool:
+        """Whether the claim is one of the slopes to both sides, or between them, as far as so short a step tells."""
+        (fine, rounding), (rough, _) = (self._sides(s) for s in (step, step * RATIO))
+        reach = np.abs(fine - rough) + 10 * rounding + 1e-7 * np.abs(fine)
+        return bool((fine - reach).min() <= self._claim <= (fine + reach).max())
+
+    def _sides(self, step: float) -> tuple[Array, float]:
+        """The slopes to the left and to the right, and how they are rounded."""
+        q = self._quotients[step]
+        return np.array([q.value - 0.5 * q.gap, q.value + 0.5 * q.gap]), q.rounding

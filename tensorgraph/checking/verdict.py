@@ -195,8 +195,10 @@ class _Argument:
         scale = norm(self._gradient * direction) if index is None else self._largest
         found = slope(line, self._weights, analytic * unit, scale * unit, far, self._eps)
         numeric, error = found.value / unit, found.error / unit
-        found = Slope(numeric, error, found.kink, found.floor / unit, found.clear)
+        found = found._replace(value=numeric, error=error, floor=found.floor / unit)
         verdict = _verdict(analytic, found, scale, largest, self._eps)
+        if verdict == "kink" and index is not None and not found.between:
+            verdict = "wrong"  # along a direction, kinks of both signs may cancel
         return Finding(verdict, self._number, index, analytic, numeric, error, found.clear)
 
     def _index(self, place: int) -> tuple[int, ...]:
