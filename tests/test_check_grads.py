@@ -240,6 +240,37 @@ def test_every_gate_of_a_right_graph_is_right():
     assert report.checked == ("conv2d", "relu", "max_pool2d", "reshape", "linear", "softmax_cross_entropy")
 
 
+MASK = np.array([0.0, -np.inf, 0.0, 0.0])
+MASKED = {
+    "softmax": lambda x: tg.softmax(x + MASK),
+    "where": lambda x: tg.softmax(tg.where(MASK == 0, x, -np.inf)),
+    "logsumexp": lambda x: tg.logsumexp(x + MASK),
+    "log_softmax": lambda x: tg.log_softmax(x + MASK)[np.array([0, 2])],
+    "cross-entropy": lambda x: tg.softmax_cross_entropy(x + MASK, 3),
+    "the mask alone": lambda x: x + MASK,
+}
+
+
+@pytest.mark.parametrize("f", MASKED.values(), ids=MASKED)
+def test_infinite_values_of_a_mask_are_left_out(f):
+    x = np.array([0.5, -1.25, 2.0, 0.25])
+    assert check_grads(f, x).verdict == "right"
+    out = f(tg.tensor(x, requires_grad=True))
+    finite = out[np.isfinite(out.detach().data)] if out.ndim else out
+    assert tg.graph(finite.sum()).check().verdict == "right"
+
+
+def test_a_wrong_rule_does_not_hide_behind_a_mask():
+    op = wrong_op("wrong_masked", lambda g, out, x: 1.01 * g, lambda x: x + MASK)
+    assert verdict(op, np.array([0.5, -1.25, 2.0, 0.25])).verdict == "wrong"
+
+
+def test_a_result_that_is_not_a_number_is_said():
+    with np.errstate(invalid="ignore"):
+        error = verdict(tg.log, np.array([-1.0, 2.0]))
+    assert str(error).splitlines()[1] == "  a result is NaN; the gradient of input 0 was not compared"
+
+
 @pytest.mark.parametrize("distance", [1e-9, 1.2e-10, 1e-11, 1e-12])
 def test_a_gate_that_is_nearly_at_a_tie_is_right(distance):
     x = tg.tensor(np.array([1.0, 1.0 + distance]), requires_grad=True)

@@ -200,6 +200,46 @@ def test_a_wrong_element_of_many_does_not_hide_beside_kinks(place):
     assert (caught.value.verdict, caught.value.index, caught.value.op) == ("wrong", (place,), "rectified")
 
 
+@pytest.mark.parametrize(("size", "zeros"), [(100, 0.2), (1000, 0.01), (1000, 0.05), (10_000, 0.002), (10_000, 0.5)])
+@pytest.mark.parametrize("near", [0.0, 1e-6])
+@pytest.mark.parametrize("factor", [-1.0, 0.9])
+def test_one_wrong_element_does_not_hide_beside_hundreds_of_kinks(size, zeros, near, factor):
+    """The results that have a kink are left out: in the others it shows, to check_grads and to graph.check."""
+    rng = np.random.default_rng(size)
+    x = rng.normal(size=size)
+    at_kinks = rng.choice(size, int(size * zeros), replace=False)
+    x[at_kinks] *= near
+    place = np.flatnonzero(x > 0.5)[size // 10]
+
+    @tg.extend.elementwise(gate="max", name="rectified")
+    def rectified(x, /):
+        return np.maximum(x, 0)
+
+    rectified.vjp(x=lambda g, out, x: g * (x > 0) * np.where(np.arange(size) == place, factor, 1.0))
+    t = tg.tensor(x, requires_grad=True)
+    wrong = rectified(t) * rng.uniform(0.5, 1.5, size)
+    for check in (lambda: check_grads(rectified, x), lambda: tg.graph(wrong.sum()).check()):
+        with pytest.raises(GradientError, match=rf"element \[{place}\]: gradient") as caught:
+            check()
+        assert (caught.value.verdict, caught.value.op) == ("wrong", "rectified")
+
+
+def test_a_wrong_gate_is_found_where_the_whole_function_has_kinks():
+    """A single result has the kinks of all elements; the gates have them apart."""
+
+    @tg.extend.elementwise(gate="max", name="rectified")
+    def rectified(x, /):
+        return np.maximum(x, 0)
+
+    rectified.vjp(x=lambda g, out, x: g * (x > 0) * np.where(np.arange(1000) == 500, -1.0, 1.0))
+    x = np.where(np.arange(1000) % 5 == 1, 0.0, np.linspace(0.5, 1.0, 1000))
+    with pytest.raises(
+        GradientError, match=r"at fault: the gradient rule of rectified for x: x, element \[500\]"
+    ) as caught:
+        check_grads(lambda x: rectified(x).sum(), x)
+    assert (caught.value.verdict, caught.value.op) == ("wrong", "rectified")
+
+
 def test_a_small_gradient_that_is_wrong_does_not_hide_beside_large_ones(monkeypatch):
     """Where nothing is added up, each element of a gradient in single precision is known to its own digits."""
     x = tg.tensor(np.linspace(0.5, 0.6, 8, dtype=np.float32), requires_grad=True)

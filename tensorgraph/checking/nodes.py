@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -87,10 +88,10 @@ def check_node(node: GraphNode, nodes: Sequence[GraphNode], *, seed: int) -> Nod
     rng = np.random.default_rng((seed, node.id))
     outs = call.function.run()
     weights = random_weights(outs, rng)
-    gradients = call.function.gradients(outs, weights)
     values = call.function.values()
     eps = call.function.rounding(outs)
-    found = judge(call.function.arrays, values, weights, gradients, rng=rng, effort=LESS, eps=eps)
+    backward = functools.partial(call.function.gradients, outs)
+    found = judge(call.function.arrays, values, weights, backward, rng=rng, effort=LESS, eps=eps)
     if found.verdict in UNBLAMED:
         found = call.sent(found)
     return NodeFinding(node, found, call.names[found.argument] if call.names else "")

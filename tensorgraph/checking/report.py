@@ -74,6 +74,8 @@ def failure(
 
 def _numbers(finding: Finding, argument: str) -> str:
     where = argument if finding.element is None else f"{argument}, element {list(finding.element)}"
+    if finding.verdict == "not finite" and finding.element is None:
+        return f"a result is NaN; the gradient of {argument} was not compared"
     if finding.verdict == "not finite":
         return f"{where}: gradient {finding.analytic:.6g}"
     along = " along a random direction" if finding.element is None else ""

@@ -16,6 +16,7 @@ from tensorgraph.checking.difference import EPS, Slope, norm, slope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[list[Array]], list[Array]]  # arrays to arrays
+Backward = Callable[[list[Array]], Sequence[Array | None]]  # upstream gradients to gradients
 
 
 class Effort(NamedTuple):
@@ -51,7 +52,7 @@ def judge(
     f: Function,
     inputs: Sequence[Array],
     weights: Sequence[Array],
-    gradients: Sequence[Array | None],
+    backward: Backward,
     *,
     rng: np.random.Generator,
     effort: Effort,
@@ -61,42 +62,60 @@ def judge(
 
     Arguments:
         f: from a list of float64 arrays to a list of arrays. inputs: where. weights: one for each result, in its shape.
-        gradients: what is claimed, for each input; None for one that is not to be checked.
+        backward: from such weights to what is claimed, for each input; None for one that is not to be checked.
         eps: the rounding, relatively, of the coarsest type in which f computes, as far as is known.
     """
-    if not all(np.isfinite(out).all() for out in f(list(inputs))):
+    here = f(list(inputs))
+    if any(np.isnan(out).any() for out in here):
         return Finding("not finite")
-    sizes = [float(np.abs(g).max(initial=0.0, where=np.isfinite(g))) for g in gradients if g is not None]
-    largest = max(sizes, default=0.0)
+    weights = [np.where(np.isinf(out), 0.0, weight) for out, weight in zip(here, weights, strict=True)]
+    claimed = _Claimed(_finite(f, here), list(inputs), weights, backward(weights), backward, eps)
     findings = [
         finding
-        for i, gradient in enumerate(gradients)
+        for i, gradient in enumerate(claimed.gradients)
         if gradient is not None and gradient.size
-        for finding in _Argument(f, inputs, weights, i, gradient, largest, eps).findings(rng, effort)
+        for finding in _Argument(claimed, i).findings(rng, effort)
     ]
     return min(findings, key=lambda found: (ORDER.index(found.verdict), -found.apart), default=Finding("right"))
+
+
+def _finite(f: Function, here: Sequence[Array]) -> Function:
+    """The function with 0 for infinite values that stay the same, as those of a mask: they count for nothing."""
+    infinite = [np.where(np.isinf(out), out, np.nan) for out in here]
+
+    def finite(inputs: list[Array]) -> list[Array]:
+        return [
+            np.where(out == still, 0.0, out) if out.shape == still.shape else out
+            for out, still in zip(f(inputs), infinite, strict=True)
+        ]
+
+    return finite
+
+
+class _Claimed(NamedTuple):
+    """A function, and what is said to be the gradients of sum(weights * f(inputs))."""
+
+    f: Function
+    inputs: list[Array]
+    weights: list[Array]
+    gradients: Sequence[Array | None]
+    backward: Backward
+    eps: float
 
 
 class _Argument:
     """One argument of the function, all others held fast."""
 
-    def __init__(
-        self,
-        f: Function,
-        inputs: Sequence[Array],
-        weights: Sequence[Array],
-        number: int,
-        gradient: Array,
-        largest: float,
-        eps: float,
-    ) -> None:
-        self._f, self._inputs, self._number = f, list(inputs), number
-        self._weights = np.concatenate([weight.ravel() for weight in weights]) if weights else np.empty(0)
-        self._x = inputs[number]
-        self._gradient = gradient.astype(np.float64)
-        self._largest = float(np.abs(gradient).max())
-        self._of_all = largest
-        self._eps = eps
+    def __init__(self, claimed: _Claimed, number: int) -> None:
+        self._claimed, self._number = claimed, number
+        self._weights = np.concatenate([np.empty(0), *(weight.ravel() for weight in claimed.weights)])
+        self._x = claimed.inputs[number]
+        self._sizes = np.abs(self._x, where=np.isfinite(self._x), out=np.zeros(self._x.shape))
+        self._gradient = np.asarray(claimed.gradients[number], np.float64)
+        self._largest = float(np.abs(self._gradient).max())
+        sizes = [np.abs(g).max(initial=0.0, where=np.isfinite(g)) for g in claimed.gradients if g is not None]
+        self._of_all = float(max(sizes))
+        self._eps = claimed.eps
 
     def findings(self, rng: np.random.Generator, effort: Effort) -> Iterable[Finding]:
         bad = ~np.isfinite(self._gradient)
@@ -111,11 +130,12 @@ class _Argument:
         for _ in range(effort.directions):
             # Of different lengths, or errors of one size, as of a pixel in the wrong window, would often cancel.
             lengths = rng.choice([-1.0, 1.0], n) * rng.integers(64, 193, n) / 128
-            for found, part in self._parts(lengths, effort.parts):
-                decided = self._culprit(part, found) if found.verdict == "wrong" else found
-                yield decided
-                if decided.verdict == "wrong":
-                    return
+            for argument in filter(None, (self._beside_kinks(lengths), self)):
+                for found, part in argument._parts(lengths, effort.parts):
+                    decided = argument._culprit(part, found) if found.verdict == "wrong" else found
+                    yield decided
+                    if decided.verdict == "wrong":
+                        return
         largest = np.argpartition(-np.abs(self._gradient).ravel(), effort.samples // 2)[: effort.samples // 2]
         others = rng.choice(n, effort.samples - len(largest), replace=False)
         yield from map(self._element, {*largest.tolist(), *others.tolist()})
@@ -128,6 +148,21 @@ class _Argument:
 
     def _direction(self, lengths: Array) -> Finding:
         return self._compare(lengths.reshape(self._x.shape), None)
+
+    def _beside_kinks(self, lengths: Array) -> _Argument | None:
+        """The same without those results that bend at once along a direction: what is wrong shows in the others."""
+        direction = lengths.reshape(self._x.shape)
+        line = self._line(direction, 1e-6 * self._unit(direction))
+        here, after, before = line(0.0), line(1.0), line(-1.0)
+        to_both_sides = np.abs(after - here) + np.abs(here - before)
+        straight = np.abs(after - 2 * here + before) <= 1e-4 * to_both_sides + 8 * self._eps * np.abs(here)
+        if straight.all() or not straight.any():
+            return None
+        ends = np.cumsum([weight.size for weight in self._claimed.weights])[:-1]
+        kept = np.split(np.where(straight, self._weights, 0.0), ends)
+        weights = [part.reshape(weight.shape) for part, weight in zip(kept, self._claimed.weights, strict=True)]
+        gradients = self._claimed.backward(weights)
+        return _Argument(self._claimed._replace(weights=weights, gradients=gradients), self._number)
 
     def _parts(self, lengths: Array, most: int) -> Iterator[tuple[Finding, Array]]:
         """The findings along a direction: where a kink hides what else is in it, along smaller and smaller parts."""
@@ -154,9 +189,9 @@ class _Argument:
     def _compare(self, direction: Array, index: tuple[int, ...] | None) -> Finding:
         """Over steps as large as the largest element that moves; if that says no, over those as small as each is."""
         moved = direction != 0
-        unit = 2.0 ** np.ceil(np.log2(max(float(np.abs(self._x[moved]).max()), 1.0)))
+        unit = self._unit(direction)
         found = self._over(direction, unit, index, self._of_all)
-        sizes = np.abs(self._x).astype(np.float64)
+        sizes = self._sizes
         if found.verdict == "right" or not ((sizes > 0) & (sizes < unit / 1000))[moved].any():
             return found
         near = 2.0 ** np.floor(np.log2(np.where(sizes > 0, sizes, 1.0)))  # no further than kinks, poles and edges at 0
@@ -177,20 +212,7 @@ class _Argument:
         self, direction: Array, unit: float, index: tuple[int, ...] | None, largest: float, far: float = 1.0
     ) -> Finding:
         """The comparison along a line, with `unit` as the first step; `far` of them reach all that depends on it."""
-
-        def line(t: float) -> Array:
-            inputs = list(self._inputs)
-            inputs[self._number] = self._x + (t * unit) * direction
-            try:
-                with np.errstate(all="ignore"):
-                    out = np.concatenate([out.ravel() for out in self._f(inputs)])
-                if out.size == self._weights.size:
-                    return out
-            except ValueError:
-                if t == 0:
-                    raise
-            return np.full(self._weights.shape, np.nan)  # outside of its domain, or a result of another shape
-
+        line = self._line(direction, unit)
         analytic = float(np.vdot(self._gradient, direction))
         scale = norm(self._gradient * direction) if index is None else self._largest
         found = slope(line, self._weights, analytic * unit, scale * unit, far, self._eps)
@@ -200,6 +222,28 @@ class _Argument:
         if verdict == "kink" and index is not None and not found.between:
             verdict = "wrong"  # along a direction, kinks of both signs may cancel
         return Finding(verdict, self._number, index, analytic, numeric, error, found.clear)
+
+    def _unit(self, direction: Array) -> float:
+        """A step as large as the largest element that moves."""
+        return float(2.0 ** np.ceil(np.log2(max(float(self._sizes[direction != 0].max()), 1.0))))
+
+    def _line(self, direction: Array, unit: float) -> Callable[[float], Array]:
+        """All results, one after the other, so many steps along a direction."""
+
+        def line(t: float) -> Array:
+            inputs = list(self._claimed.inputs)
+            inputs[self._number] = self._x + (t * unit) * direction
+            try:
+                with np.errstate(all="ignore"):
+                    out = np.concatenate([out.ravel() for out in self._claimed.f(inputs)])
+                if out.size == self._weights.size:
+                    return out
+            except ValueError:
+                if t == 0:
+                    raise
+            return np.full(self._weights.shape, np.nan)  # outside of its domain, or a result of another shape
+
+        return line
 
     def _index(self, place: int) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unravel_index(place, self._gradient.shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,13 +86,17 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
     if not _same([out._array for out in outs], function.arrays(values)):
         raise failure("check_grads", "nondeterministic", None, None, None, again)
     weights = random_weights(outs, rng)
-    gradients = function.gradients(outs, weights)
-    if not _same(gradients, function.gradients(outs, weights)):
+    backward = functools.partial(function.gradients, outs)
+    if not _same(backward(weights), backward(weights)):
         raise failure("check_grads", "nondeterministic", None, None, None, again)
-    found = judge(function.arrays, values, weights, gradients, rng=rng, effort=Effort(), eps=function.rounding(outs))
+    found = judge(function.arrays, values, weights, backward, rng=rng, effort=Effort(), eps=function.rounding(outs))
     if found.verdict != "right":
-        nodes, culprit = _culprit(outs, weights, seed) if found.verdict in ("wrong", "not finite") else ((), None)
-        error = failure("check_grads", found.verdict, found, function.names[found.argument] + kind, culprit, again)
+        nodes, culprit = _culprit(outs, weights, seed) if found.verdict != "precision" else ((), None)
+        argument = function.names[found.argument] + kind
+        if found.verdict == "kink" and culprit is not None:  # beside it, a gate is wrong
+            error = failure("check_grads", culprit.finding.verdict, None, None, culprit, again)
+        else:
+            error = failure("check_grads", found.verdict, found, argument, culprit, again)
         if culprit is not None:
             error.graph = Graph(marked(nodes, culprit.node, at_fault(culprit)))
         raise error
