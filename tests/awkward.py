@@ -115,6 +115,8 @@ FLAT = [
 SCALES = [
     case("`x + 1e10`", "a large offset", lambda x: x + 1e10, X),
     case("`(x + 1e10) - 1e10`", "rounded by the offset", lambda x: (x + 1e10) - 1e10, X),
+    case("`(x + 1e16) - 1e16`", "steps of 2", lambda x: (x + 1e16) - 1e16, np.array([0.5]), verdict="precision"),
+    case("`(x + 1e15) - 1e15`", "steps of 1/8", lambda x: (x + 1e15) - 1e15, np.array([0.5]), verdict="precision"),
     case("`x^2 + 1e12`", "a curve under a large offset", lambda x: x * x + 1e12, X),
     case("`1e12 tanh(x)`", "huge values", lambda x: tg.tanh(x) * 1e12, X),
     case("`1e-200 sin(x)`", "tiny values", lambda x: tg.sin(x) * 1e-200, X),
@@ -267,6 +269,18 @@ CANCELLATION = [
         "a loss of 1e-22",
         lambda x: tg.softmax_cross_entropy(x, np.array([0])),
         np.array([[50.0, 0.0, 0.0]]),
+    ),
+    case(
+        "cross-entropy, sure to the last digit",
+        "a loss that is rounded to 0, or to 1e-16",
+        lambda x: tg.softmax_cross_entropy(x, np.array([0, 0])),
+        np.array([[36.0, 0.0, -1.0], [1038.0, 1000.0, 999.0]]),
+    ),
+    case(
+        "softmax with a mask",
+        "infinite values on the way",
+        lambda x: tg.softmax(x + np.array([0.0, -np.inf, 0.0])),
+        X,
     ),
     case(
         "cross-entropy, surely wrong",

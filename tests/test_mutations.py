@@ -154,6 +154,36 @@ COARSE = {  # what still shows through the rounding
 }
 
 
+STAIRS = {  # forward, the slope that is claimed, and where
+    "sign": (np.sign, lambda x: abs(x) <= 1, [[0.5], [0.3, -0.7], [0.01, 0.9]]),
+    "a step": (lambda x: np.where(x > 0, 1.0, 0.0), lambda x: 1.0, [[0.5], [5.0], [5.0, 1.5]]),
+    "a step as if it were a sigmoid": (lambda x: np.where(x > 0, 1.0, 0.0), lambda x: 0.25 * np.exp(-abs(x)), [[0.5]]),
+    "round": (np.round, lambda x: 1.0, [[0.4], [5.1], [20.3], [100.3]]),
+    "round to 1/256": (
+        lambda x: np.round(256 * x) / 256,
+        lambda x: 1.0,
+        [[0.1], [0.6, -1.15], np.random.default_rng(0).normal(size=2000)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "x"), [(name, x) for name, (_, _, places) in STAIRS.items() for x in places])
+def test_the_slope_of_a_staircase_is_0(name, x):
+    """A rule that goes straight through is not the derivative, whatever long steps see."""
+    forward, claim, _ = STAIRS[name]
+
+    @tg.extend.elementwise(gate="function", name="stairs")
+    def stairs(x, /):
+        return forward(x)
+
+    stairs.vjp(x=lambda g, out, x: g * claim(x))
+    t = tg.tensor(np.array(x), requires_grad=True)
+    for check in (lambda: check_grads(stairs, np.array(x)), lambda: tg.graph(stairs(t).sum()).check()):
+        with pytest.raises(GradientError) as caught:
+            check()
+        assert (caught.value.verdict, caught.value.op, caught.value.numeric or 0.0) == ("wrong", "stairs", 0.0)
+
+
 @pytest.mark.parametrize("claim", [-5.0, -0.01, 1.01, 5.0])
 @pytest.mark.parametrize("kink", [0.0, 1.0, 1.0 - 1e-13])
 def test_at_a_kink_a_gradient_is_wrong_that_is_not_between_the_slopes_to_both_sides(claim, kink):

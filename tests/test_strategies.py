@@ -155,3 +155,16 @@ def test_hypothesis_is_loaded_only_when_it_is_asked_for():
     code = "import sys, tensorgraph as tg; tg.testing.check_grads; print('hypothesis' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_a_rule_that_goes_straight_through_a_staircase_is_wrong():
+    """Not an example after the other without a judgement, which hypothesis calls a failed health check."""
+
+    @tg.extend.elementwise(gate="function", name="binarize")
+    def binarize(x, /):
+        return np.sign(x)
+
+    binarize.vjp(x=lambda g, out, x: g * (abs(x) <= 1))
+    with pytest.raises(GradientError) as caught:
+        tg.testing.gradient_property(max_examples=50)(lambda x: binarize(x))()
+    assert (caught.value.verdict, caught.value.op) == ("wrong", "binarize")

@@ -21,6 +21,7 @@ SHORTEST = 22  # 4^-22 = 6e-14 of the first step
 LONGEST = 6  # 4096 times the first step: for what is linear and drowns in rounding
 ODD = (0.7, 0.83, 1.13)  # spacings: a grid of rounded numbers that is in step with one is not with all
 EPS = float(np.finfo(np.float64).eps)
+HALF = float(np.finfo(np.float16).eps)  # of the coarsest type in which an operation may compute unseen
 
 
 class Slope(NamedTuple):
@@ -32,10 +33,20 @@ class Slope(NamedTuple):
     floor: float  # what rounding alone makes of a slope of 0, over a step of 1
     clear: bool = False  # known to four digits, not 0, and the same to both sides
     between: bool = False  # at a kink: what is claimed is the slope to one side, or between both
+    noise: float = 0.0  # how far rounding on the way may move it, at most
 
 
 def slope(
-    line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float = 1.0, eps: float = EPS
+    line: Callable[[float], Array],
+    weights: Array,
+    claim: float,
+    scale: float,
+    far: float = 1.0,
+    eps: float = EPS,
+    *,
+    size: float = 1.0,
+    noise: float = 0.0,
+    lost: float = 0.0,
 ) -> Slope:
     """d/dt of sum(weights * line(t)) at t = 0.
 
@@ -46,10 +57,14 @@ def slope(
         scale: what counts as a slope of ordinary size, so that one near 0 need not be known to its last digit.
         far: what does not move over so long a step, does not depend on t: it is not rounded anew.
         eps: the rounding, relatively, of the coarsest type that is known to be on the way.
+        size: how large what moves is, in steps. noise: how far what is known to be rounded may move the sum.
+        lost: what may be lost inside of operations where nothing moves, as in 50 + 1e-17 - 50.
 
     Source: Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982.
     """
     sweep = _Sweep(line, weights, claim, scale, far, eps)
+    if claim and sweep.is_still(HALF * size, noise + lost):
+        return Slope(0.0, 0.0, False, max(sweep.floor, lost))
     for k in range(SHORTEST):
         sweep.add(RATIO**-k)
         if k >= 3 and (sweep.settled() or (claim and (sweep.refuted() or sweep.drowned))):
@@ -65,7 +80,15 @@ def slope(
     best = sweep.best()
     kinks = sweep.kinks()
     between = all(sweep.is_between(step) for step in kinks)
-    return Slope(best.value, best.error, bool(kinks), sweep.floor_at(best.step), sweep.is_clear(best), between)
+    return Slope(
+        best.value,
+        best.error,
+        bool(kinks),
+        sweep.floor_at(best.step, lost),
+        sweep.is_clear(best),
+        between,
+        noise / (best.step or 1.0) if eps == EPS else 0.0,
+    )
 
 
 def norm(values: Array) -> float:
@@ -197,6 +220,32 @@ class _Sweep:
         apart = abs(best.value - self._claim)
         return best.error <= max(1e-10, 100 * self._eps) * size and apart <= 1e-7 * abs(best.value) + 1e-10 * size
 
+    def is_still(self, apart: float, noise: float) -> bool:
+        """A step of a staircase that is wider than those that rounding makes: beside it the slope is 0.
+
+        Arguments:
+            apart: how far apart the values of a coarse type are. noise: how far rounding on the way moves the sum.
+        """
+        after, before = self._reach(1.0), self._reach(-1.0)
+        if not (after and before):
+            return False
+        moves = (self._line(2 * after) != self._here) | (self._line(-2 * before) != self._here)
+        rounded = HALF * norm((self._weights * self._here)[moves if moves.any() else ~moves]) + noise
+        return abs(self._claim) * (after + before - apart) > rounded
+
+    def _reach(self, side: float) -> float:
+        """How far nothing moves to one side."""
+        near, far = 0.0, 2.0**-20
+        while far <= RATIO**LONGEST and self._stays(side * far):
+            near, far = far, 2 * far
+        for _ in range(4 if near else 0):
+            middle = 0.5 * (near + far)
+            near, far = (middle, far) if self._stays(side * middle) else (near, middle)
+        return near
+
+    def _stays(self, t: float) -> bool:
+        return np.array_equal(self._line(t), self._here)
+
     def is_flat(self) -> bool:
         """A staircase that is said to have no slope: nothing moves, as far as no rounding would reach."""
         still = [step for step, q in self._quotients.items() if q.silent]
@@ -232,10 +281,10 @@ class _Sweep:
     def is_clear(self, best: _Candidate) -> bool:
         return best.error < 1e-4 * abs(best.value) and self._is_steady(best)
 
-    def floor_at(self, step: float) -> float:
+    def floor_at(self, step: float, lost: float) -> float:
         """Where nothing moves, as of 50 - 50, the results do not tell how they were rounded on the way."""
         silent = step in self._quotients and self._quotients[step].silent
-        return max(self.floor, EPS * norm(self._weights)) if silent else self.floor
+        return max(self.floor, lost) if silent else self.floor
 
     def _is_steady(self, candidate: _Candidate) -> bool:
         """A slope that is known well and is the same to both sides."""
@@ -246,14 +295,15 @@ class _Sweep:
         """The steps over which a kink shows: of a smooth function the gap shrinks with the step; at a kink it stays,
         at a jump it grows.
         """
-        quotients = sorted(self._quotients.items())  # the shortest step first
+        quotients = sorted(self._quotients.items()) or [(1.0, _Quotient(0.0, 0.0, 0.0))]  # the shortest step first
         clear = [(step, abs(q.gap)) for step, q in quotients if abs(q.gap) > 40 * q.rounding]
         if len(clear) > 3 and all(3.5 < fine[1] / rough[1] < 4.5 for fine, rough in itertools.pairwise(clear[:4])):
             return [clear[0][0]]  # a jump
         pairs = list(itertools.pairwise(clear))[:3]  # not one alone: the shortest step may hardly reach a kink nearby
-        if pairs and abs(quotients[0][1].gap) + 40 * quotients[0][1].rounding < 0.5 * clear[0][1]:
-            nearest = self.best().step  # the shortest steps do not reach the kink; do those that told the slope?
-            pairs = [pair for pair in pairs if pair[0][0] <= nearest]
+        _, shortest = quotients[0]
+        near = abs(shortest.gap) + 40 * shortest.rounding < 0.5 * max((pair[0][1] for pair in pairs), default=0.0)
+        reach = self.best().step  # if the shortest steps do not reach the kink: do those that told the slope?
+        pairs = [pair for i, pair in enumerate(pairs) if pair[0][0] <= reach or (i == 0 and not near)]
         return [step for (step, stays), (_, before) in pairs if 0.6 * before < stays < 3 * before]
 
     def is_between(self, step: float) -> bool:

@@ -13,7 +13,7 @@ from tensorgraph._backward import leading_to, walk
 from tensorgraph._context import enable_grad
 from tensorgraph._primitive import astype
 from tensorgraph._tape import Array, topological_order
-from tensorgraph.checking.difference import EPS
+from tensorgraph.checking.difference import EPS, norm
 from tensorgraph.tensor import Tensor
 
 
@@ -51,21 +51,44 @@ class Checked(ABC):
 
         The weights are the upstream gradients of the walk: no operation multiplies and adds, whose rule may be wrong.
         """
-        seeds: dict[Any, Any] = {}
-        for out, weight in zip(outs, weights, strict=True):
-            if out._node is not None:
-                seed = astype(weight, dtype=out.dtype)
-                seeds[out._node] = seeds[out._node] + seed if out._node in seeds else seed
+        seeds = _seeds(outs, weights)
         nodes: list[Any] = [variable._node for variable in self.variables]
         found = walk(seeds, wanted=nodes, retain_graph=True, create_graph=Tensor if record else None) if seeds else {}
         return [found.get(node, np.zeros(variable.shape)) for node, variable in zip(nodes, self.variables, strict=True)]
 
     def rounding(self, outs: Sequence[Tensor]) -> float:
         """How the results are rounded, relatively: by the coarsest type on the way from the variables to them."""
+        return max((_eps(node) for node in self._on_the_way(outs)), default=EPS)
+
+    def noise(self, outs: Sequence[Tensor], weights: Sequence[Any]) -> float:
+        """How far rounding may move sum(weights * outs): what is lost of each value on the way, times its gradient."""
+        nodes = self._on_the_way(outs)
+        found = walk(_seeds(outs, weights), wanted=nodes, retain_graph=True) if nodes else {}
+        return sum((_eps(node) * norm(_finite(g * node.out)) for node, g in found.items()), start=0.0)
+
+    def _on_the_way(self, outs: Sequence[Tensor]) -> list[Any]:
+        """The nodes between the variables and the results, both with them."""
         nodes = topological_order({out._node for out in outs if out._node is not None})
         on_the_way = leading_to([v._node for v in self.variables if v._node is not None], nodes)
-        types = {node.out.dtype for node in on_the_way if node.out is not None}
-        return max((float(np.finfo(dtype).eps) for dtype in types), default=EPS)
+        return [node for node in on_the_way if node.out is not None]
+
+
+def _eps(node: Any) -> float:
+    return float(np.finfo(node.out.dtype).eps)
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _seeds(outs: Sequence[Tensor], weights: Sequence[Any]) -> dict[Any, Any]:
+    """The upstream gradient of each node of the results."""
+    seeds: dict[Any, Any] = {}
+    for out, weight in zip(outs, weights, strict=True):
+        if out._node is not None:
+            seed = astype(weight, dtype=out.dtype)
+            seeds[out._node] = seeds[out._node] + seed if out._node in seeds else seed
+    return seeds
 
 
 class Function(Checked):

@@ -57,6 +57,7 @@ def judge(
     rng: np.random.Generator,
     effort: Effort,
     eps: float = EPS,
+    noise: float = 0.0,
 ) -> Finding:
     """Compare gradients of sum(weights * f(inputs)) with differences; the worst finding.
 
@@ -64,12 +65,13 @@ def judge(
         f: from a list of float64 arrays to a list of arrays. inputs: where. weights: one for each result, in its shape.
         backward: from such weights to what is claimed, for each input; None for one that is not to be checked.
         eps: the rounding, relatively, of the coarsest type in which f computes, as far as is known.
+        noise: how far rounding on the way may move sum(weights * f(inputs)), as far as is known.
     """
     here = f(list(inputs))
     if any(np.isnan(out).any() for out in here):
         return Finding("not finite")
     weights = [np.where(np.isinf(out), 0.0, weight) for out, weight in zip(here, weights, strict=True)]
-    claimed = _Claimed(_finite(f, here), list(inputs), weights, backward(weights), backward, eps)
+    claimed = _Claimed(_finite(f, here), list(inputs), weights, backward(weights), backward, eps, noise)
     findings = [
         finding
         for i, gradient in enumerate(claimed.gradients)
@@ -101,6 +103,7 @@ class _Claimed(NamedTuple):
     gradients: Sequence[Array | None]
     backward: Backward
     eps: float
+    noise: float
 
 
 class _Argument:
@@ -215,9 +218,20 @@ class _Argument:
         line = self._line(direction, unit)
         analytic = float(np.vdot(self._gradient, direction))
         scale = norm(self._gradient * direction) if index is None else self._largest
-        found = slope(line, self._weights, analytic * unit, scale * unit, far, self._eps)
+        size = float(self._sizes[direction != 0].max())
+        found = slope(
+            line,
+            self._weights,
+            analytic * unit,
+            scale * unit,
+            far,
+            self._eps,
+            size=size / unit,
+            noise=self._claimed.noise,
+            lost=EPS * norm(self._weights) * max(size, 1.0) * max(unit, 1.0),
+        )
         numeric, error = found.value / unit, found.error / unit
-        found = found._replace(value=numeric, error=error, floor=found.floor / unit)
+        found = found._replace(value=numeric, error=error, floor=found.floor / unit, noise=found.noise / unit)
         verdict = _verdict(analytic, found, scale, largest, self._eps)
         if verdict == "kink" and index is not None and not found.between:
             verdict = "wrong"  # along a direction, kinks of both signs may cancel
@@ -262,7 +276,9 @@ def _verdict(analytic: float, numeric: Slope, scale: float, largest: float, eps:
     if numeric.error == np.inf:
         return "precision"
     if apart > 10 * numeric.error + 1e-7 * larger + (1e-10 + 10 * eps) * scale + nothing:
-        return "kink" if numeric.kink else "wrong"
+        if numeric.kink:
+            return "kink"
+        return "wrong" if apart > 10 * numeric.noise else "precision"
     if apart > 0 and numeric.error > 1e-3 * max(larger, scale) + nothing:
         return "precision"
     return "right"

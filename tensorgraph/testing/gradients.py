@@ -89,7 +89,8 @@ def _check(function: Checked, kind: str, seed: int) -> tuple[str, ...]:
     backward = functools.partial(function.gradients, outs)
     if not _same(backward(weights), backward(weights)):
         raise failure("check_grads", "nondeterministic", None, None, None, again)
-    found = judge(function.arrays, values, weights, backward, rng=rng, effort=Effort(), eps=function.rounding(outs))
+    eps, noise = function.rounding(outs), function.noise(outs, weights)
+    found = judge(function.arrays, values, weights, backward, rng=rng, effort=Effort(), eps=eps, noise=noise)
     if found.verdict != "right":
         nodes, culprit = _culprit(outs, weights, seed) if found.verdict != "precision" else ((), None)
         argument = function.names[found.argument] + kind
