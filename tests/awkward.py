@@ -225,6 +225,12 @@ EDGES = [
     case("`norm(x)` at 0", "the tip of a cone: 0 is between its slopes", lambda x: tg.norm(x), np.zeros(3)),
     case("`std(x)` of nearly equal numbers", "a cone, too", lambda x: x.std(), 1.0 + 1e-7 * X),
     case("`arctan(1e6 x)`", "a step, nearly", lambda x: tg.arctan(1e6 * x), np.array([1e-7, 0.3])),
+    case(
+        "`x + 1e-6 exp(-(1e6 x - 5e5)^2)` at 0.5",
+        "a spike that long steps do not see",
+        lambda x: x + 1e-6 * tg.exp(-((1e6 * (x - 0.5)) ** 2)),
+        np.array([0.5 + 3e-7]),
+    ),
     case("`log1p(x)` at 1e-15", "exact where `log(1 + x)` is not", tg.log1p, np.array([1e-15, 1.0])),
     case("`expm1(x) / x` at 1e-4", "0 / 0, nearly", lambda x: tg.expm1(x) / x, np.array([1e-4, 1.0])),
     case(

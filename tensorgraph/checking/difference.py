@@ -67,7 +67,7 @@ def slope(
         return Slope(0.0, 0.0, False, max(sweep.floor, lost))
     for k in range(SHORTEST):
         sweep.add(RATIO**-k)
-        if k >= 3 and (sweep.settled() or (claim and (sweep.refuted() or sweep.drowned))):
+        if k >= 3 and (sweep.settled() or (claim and (sweep.refuted() or sweep.drowned) and not sweep.sharpens())):
             break  # a claim of 0 is tried to the end: long steps see a slope in a staircase
     for k in range(1, LONGEST + 1):
         if sweep.settled() or sweep.refuted() or eps > EPS:  # beside coarse rounding, what is bounded looks flat
@@ -262,6 +262,11 @@ class _Sweep:
         # Three steps: so many on this side of a kink nearby are a candidate of their own.
         gap = max(abs(self._quotients[step].gap) for step in sorted(self._quotients)[:3])
         return gap < min(0.01 * abs(best.value), apart) and apart > 1e-4 * abs(best.value)
+
+    def sharpens(self) -> bool:
+        """The shorter the step, the larger the gap: it stands on a spike, which longer steps do not see."""
+        (_, fine), (_, rough) = sorted(self._quotients.items())[:2]
+        return abs(fine.gap) > 2 * abs(rough.gap) + 40 * fine.rounding
 
     def best(self) -> _Candidate:
         """Where neighbouring steps agree best, unless shorter steps say clearly something else: near a kink they do."""
