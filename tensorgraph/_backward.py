@@ -50,14 +50,14 @@ def walk(
     needed = None if wanted is None else leading_to(wanted, topological_order(seeds, wanted))
     pending = dict(seeds)
     found: dict[Node, Any] = {}
-    order = [node for node, count in uses.items() if count == 0]
+    order = [node for node in seeds if not uses[node]]
     with np.errstate(all="ignore"):  # infinite gradients, as of sqrt at 0, are no surprise
         for node in order:  # grows while it runs: a node joins when all its uses have sent their gradients
-            g = pending.pop(node, None)
-            if g is not None and (node.primitive is None if wanted is None else node in wanted):
-                found[node] = g
             if node.primitive is None:
                 continue
+            g = pending.pop(node, None)
+            if g is not None and wanted is not None and node in wanted:
+                found[node] = g
             parents = node.parents
             if g is None or (needed is not None and needed.isdisjoint(parents)):
                 downstream: Iterable[Any] = repeat(None)
@@ -73,15 +73,15 @@ def walk(
                 if parent is not None:
                     if d is not None:
                         pending[parent] = _sum(pending[parent], d) if parent in pending else d
-                    if uses[parent] == 1:
-                        order.append(parent)
-                    else:
+                    if uses[parent] > 1:
                         uses[parent] -= 1
+                    elif parent.primitive is not None:  # what a leaf gets stays pending
+                        order.append(parent)
     if not retain_graph:
         for node in order:
-            if node.primitive is not None and (needed is None or not needed.isdisjoint(node.parents)):
+            if needed is None or not needed.isdisjoint(node.parents):
                 node.free()
-    return found
+    return pending if wanted is None else found | {node: pending[node] for node in wanted if node in pending}
 
 
 def _sum(x: Any, y: Any) -> Any:

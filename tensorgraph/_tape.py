@@ -181,7 +181,8 @@ def count_uses(roots: Iterable[Node], ends: Collection[Node] = ()) -> dict[Node,
                     uses[parent] += 1
                 else:
                     uses[parent] = 1
-                    push(parent)
+                    if parent.primitive is not None:  # a leaf depends on nothing
+                        push(parent)
     return uses
 
 

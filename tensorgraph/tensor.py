@@ -262,11 +262,8 @@ class Tensor(Methods):
             create_graph=Tensor if create_graph else None,
         )
         for leaf, g in found.items():
-            tensor = leaf.tensor() if isinstance(leaf, Leaf) else None
-            if tensor is not None:
-                own = (
-                    Tensor._wrap(g._array, g._node) if isinstance(g, Tensor) else Tensor._wrap(g)
-                )  # leaves share arrays
+            if (tensor := leaf.tensor()) is not None:  # leaves may share what they get: each wraps it for itself
+                own = Tensor._wrap(g._array, g._node) if create_graph else Tensor._wrap(g)
                 tensor._grad = own if tensor._grad is None else tensor._grad + own
 
     # --- protocols ---

@@ -12,8 +12,6 @@ import tensorgraph as tg
 from nn._checks import number
 from nn.optim.optimizer import Optimizer, remembered
 
-_NEW: dict[str, Any] = {}  # the state of a parameter before its first step
-
 
 class SGD(Optimizer):
     """p <- p - lr d, where d = g + weight_decay p, or with momentum its running sum.
@@ -93,17 +91,13 @@ class SGD(Optimizer):
             return tg.updates.sgd(params, sums, **options | {"lr": 1.0, "dampening": 1.0 - options["lr"]})
         if not options["momentum"]:
             return tg.updates.sgd(params, **options)
-        known, fresh, sums = [], [], []
-        for p in params:
-            v = self.state.get(p, _NEW).get("momentum_buffer")
-            if v is None:
-                fresh.append(p)
-            else:
-                known.append(p)
-                sums.append(v)
+        try:
+            return tg.updates.sgd(params, [self.state[p]["momentum_buffer"] for p in params], **options)
+        except KeyError:  # some take their first step
+            fresh = [p for p in params if "momentum_buffer" not in self.state.get(p, ())]
+        known = [p for p in params if p not in set(fresh)]
+        sums = [self.state[p]["momentum_buffer"] for p in known]
         calls = tg.updates.sgd(known, sums, **options)
-        if fresh:
-            sums = [np.empty(p.shape, p.dtype) for p in fresh]
-            calls += tg.updates.sgd(fresh, sums, **options, fresh=True)
-            calls += [(setitem, self.state, p, {"momentum_buffer": v}) for p, v in zip(fresh, sums, strict=True)]
-        return calls
+        sums = [np.empty(p.shape, p.dtype) for p in fresh]
+        calls += tg.updates.sgd(fresh, sums, **options, fresh=True)
+        return calls + [(setitem, self.state, p, {"momentum_buffer": v}) for p, v in zip(fresh, sums, strict=True)]

@@ -18,8 +18,6 @@ from tensorgraph.errors import ShapeError
 from tensorgraph.ops._checks import check_floats, check_same_type
 from tensorgraph.ops.shape import expand_dims, swapaxes
 
-ndarray = np.ndarray  # one look-up instead of two
-
 # --- matmul ----------------------------------------------------------------------------------------------------------
 
 
@@ -136,19 +134,11 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
 def apply_linear(x: Array, w: Array, b: Array | None, activation: str) -> Array:
     """`linear` of arrays with an activation, as kernels name it, that is applied as the result is stored."""
-    if not _plainly_fit(x, w, b):
+    try:
+        return kernels.linear(x, w, b, activation)
+    except (AttributeError, IndexError, TypeError, ValueError):  # a kernel refuses what does not fit, here is said why
         _check_linear(x, w, b)
-    return kernels.linear(x, w, b, activation)
-
-
-def _plainly_fit(x: Any, w: Any, b: Any) -> bool:
-    """Whether `_check_linear` has no objection, found in few steps for rows x, the most frequent case."""
-    if not (type(x) is type(w) is ndarray and x.ndim == 2):
-        return False
-    dtype, shape = x.dtype, w.shape
-    if not (len(shape) == 2 and x.shape[1] == shape[1] and w.dtype is dtype and dtype.kind == "f"):
-        return False
-    return b is None or (type(b) is ndarray and b.dtype is dtype and b.shape == shape[:1])
+        raise
 
 
 def _check_linear(x: Any, w: Any, b: Any) -> None:

@@ -11,7 +11,15 @@ from tensorgraph.kernels.reference.windows import Array
 
 
 def linear(x: Array, w: Array, b: Array | None, activation: str = "none") -> Array:
-    """act(x w^T + b) for x (..., K), w (F, K), b (F,) or None -> (..., F); act is as in `activate`."""
+    """act(x w^T + b) for x (..., K), w (F, K), b (F,) or None -> (..., F); act is as in `activate`.
+
+    Raises:
+        ValueError: they are not floats of one type that fit each other.
+    """
+    if not (x.dtype.kind == "f" and w.ndim == 2 and x.shape[-1:] == w.shape[1:] and w.dtype == x.dtype):
+        raise ValueError("linear: x does not fit w")
+    if not (b is None or (b.shape == w.shape[:1] and b.dtype == x.dtype)):
+        raise ValueError("linear: b does not fit w")
     out = np.matmul(x, w.T)
     if b is not None:
         out += b
