@@ -19,17 +19,19 @@ LIBRARY = ("tensorgraph", "nn")
 
 
 class Context(NamedTuple):
-    """What holds for the code that runs now, in this thread and context."""
+    """What holds for the code that runs now, in this thread and context, beside the layer that is running."""
 
     recording: bool = True
-    scope: object = None  # the layer that is running; only str() of it is used
     lines: bool = False  # keep the user's source line in every node
-    outer: Any = None  # the context to return to
+    outer: Any = None  # the context to return to, and the scope
+    outer_scope: object = None
 
 
 _context: ContextVar[Context] = ContextVar("tensorgraph", default=Context())  # noqa: B039 (a NamedTuple is immutable)
 current = _context.get
-_new = tuple.__new__  # Context(...) by name takes twice as long
+
+_scope: ContextVar[Any] = ContextVar("tensorgraph.scope", default=None)  # by itself: it changes with every layer
+running = _scope.get  # the layer that is running; only str() of it is used
 
 
 class _Setting(ContextDecorator):
@@ -126,29 +128,32 @@ class scope:  # noqa: N801 (a context manager, used like a function)
 
     def __enter__(self) -> None:
         context = current()
-        _context.set(Context(context.recording, self._label, context.lines, context))
+        _context.set(context._replace(outer=context, outer_scope=running()))
+        _scope.set(self._label)
 
     def __exit__(self, *exc: object) -> None:
-        _context.set(current().outer)
+        context = current()
+        _scope.set(context.outer_scope)
+        _context.set(context.outer)
 
     @staticmethod
     def call(label: object, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """`function(*args, **options)` inside `scope(label)`, at less cost: layers are called often."""
-        recording, _, lines, _ = context = current()
+        outer = running()
         try:
-            _context.set(_new(Context, (recording, label, lines, context)))  # inside: a Ctrl-C may come right after it
+            _scope.set(label)  # inside: a Ctrl-C may come right after it
             return function(*args, **options)
         except Exception as error:
             for watcher in on_error:
                 watcher(error, label, args)
             raise
         finally:
-            _context.set(context)
+            _scope.set(outer)
 
 
 def current_scope() -> Any:
     """The label of the innermost `scope` that is running, None outside of all."""
-    return current().scope
+    return running()
 
 
 def label_of(place: Any, known: dict[Any, Any]) -> str:
@@ -207,7 +212,7 @@ def public_kind(error: Exception) -> type[Exception] | None:
 
 def located(kind: type[Exception], op: str, text: object) -> Exception:
     """The error `kind` with the running layer and the operation named before the text."""
-    place = current().scope
+    place = running()
     if place is None:
         return kind(f"{op}: {text}")
     layer = str(place)

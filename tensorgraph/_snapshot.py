@@ -17,7 +17,7 @@ import numpy as np
 
 from tensorgraph import hooks
 from tensorgraph._backward import walk
-from tensorgraph._context import Source, current, enable_grad, label_of, scope, user_line
+from tensorgraph._context import Source, enable_grad, label_of, running, scope, user_line
 from tensorgraph._primitive import Primitive
 from tensorgraph._tape import Array, Call, Leaf, Node, named, topological_order
 from tensorgraph.errors import GradError
@@ -115,7 +115,7 @@ class _Failure(Call):
         self.arrays = tuple(arg._array if isinstance(arg, Tensor) else _number(arg) for arg in args)
         self.parents = tuple(arg._node if isinstance(arg, Tensor) else None for arg in args)
         self.options = {}
-        self.scope = current().scope
+        self.scope = running()
         self.source = user_line()
         self.out = self.name = None
         self.error = str(error)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorgraph._context import Context, user_line
+from tensorgraph._context import Context, running, user_line
 from tensorgraph.errors import GradError
 from tensorgraph.hooks import on_forward
 
@@ -40,7 +40,7 @@ class Node(ABC):
         self.primitive = primitive
         self.out = out
         self.options = options
-        self.scope = context.scope
+        self.scope = running()
         self.source = user_line() if context.lines else None
         self.name = None
         if on_forward:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tensorgraph._context import current, located
+from tensorgraph._context import current, located, running
 from tensorgraph.errors import GradError
 from tensorgraph.hooks import on_error
 from tensorgraph.tensor import Tensor
@@ -258,7 +258,7 @@ def draw(
 
 def _attach_graph(error: Exception, what: Any, args: tuple[Any, ...]) -> None:
     """Give an error of a layer, or of what `tg.record()` watches, the graph up to the call that raised it."""
-    if hasattr(error, "graph") or (current().scope is None and not current().lines):
+    if hasattr(error, "graph") or (running() is None and not current().lines):
         return
     from tensorgraph._snapshot import snapshot_up_to
 
