@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import tensorgraph as tg
@@ -29,8 +30,8 @@ class Step(NamedTuple):
 
 STEPS: dict[type[Module], Step] = {
     Flatten: Step(tg.flatten, None, lambda layer: {"flat": (layer.start_dim, layer.end_dim)}),
-    Linear: Step(tg.linear, lambda layer: (layer.weight, layer.bias)),
-    Conv2d: Step(tg.conv2d, lambda layer: (layer.weight, layer.bias), lambda layer: layer._settings),
+    Linear: Step(tg.linear, attrgetter("weight", "bias")),
+    Conv2d: Step(tg.conv2d, attrgetter("weight", "bias"), attrgetter("_settings")),
     BatchNorm1d: Step(tg.batch_norm),  # calls it with what it has
     BatchNorm2d: Step(tg.batch_norm),
     ReLU: Step(tg.relu),

@@ -191,12 +191,13 @@ def _layers_gradients(
     inputs: list[Array],
 ) -> list[Any]:
     found: list[Any] = [None] * len(arrays)
-    end = len(arrays)
+    first, end = wanted.index(True), len(arrays)
     for has_bias, activation, x in zip(biased[::-1], activations[::-1], inputs[::-1], strict=True):
         w = end - 1 - has_bias  # its place
-        asked = (any(wanted[:w]), wanted[w], has_bias and wanted[w + 1])
-        g, *own = linear_gradients(asked, g, x, arrays[w], out, activation)
-        found[w:end] = own[: end - w]
+        asked = (first < w, wanted[w], has_bias and wanted[w + 1])
+        g, found[w], bias_grad = linear_gradients(asked, g, x, arrays[w], out, activation)
+        if has_bias:
+            found[w + 1] = bias_grad
         if g is None:
             return found
         out, end = x, w
@@ -245,9 +246,10 @@ def _dense_layers(operations: Sequence[Any]) -> Callable[..., Any] | None:
     names = tuple(activations)
 
     def run(x: Any, *parameters: Any, **flat: tuple[int, int]) -> Any:
-        arrays = [p for p in parameters if p is not None]
         biased = tuple([b is not None for b in parameters[1::2]])
-        return linear_layers(x, *arrays, biased=biased, activations=names, **flat)
+        if False in biased:
+            parameters = tuple([p for p in parameters if p is not None])
+        return linear_layers(x, *parameters, biased=biased, activations=names, **flat)
 
     return run
 

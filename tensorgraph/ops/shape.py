@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return reshape(x, shape=flattened(np.shape(x._array if isinstance(x, Traced) else x), start_dim, end_dim))
 
 
+@lru_cache(typed=True)  # a network asks for the same ones again and again
 def flattened(shape: tuple[int, ...], start_dim: int, end_dim: int) -> tuple[int, ...]:
     """What `flatten` makes of a shape."""
     ndim = len(shape)
