@@ -127,14 +127,11 @@ class Primitive:
         arrays: list[Any] = []
         parents: list[Node | None] = []
         beside: Traced | None = None
-        track = mixed = False
+        mixed = False
         for arg in args:
             if isinstance(arg, Traced):
                 beside = arg
-                node = arg._node
-                parents.append(node)
-                if node is not None:
-                    track = True
+                parents.append(arg._node)
                 arrays.append(keepable(arg) if arg._exposed else arg._array)
             else:
                 mixed = True
@@ -161,7 +158,7 @@ class Primitive:
         kind = out.dtype.kind
         if kind not in "biuf":
             raise located(TypeError, self.name, f"the forward function returned {out.dtype}, not numbers")
-        if track and kind == "f" and (context := current()).recording:
+        if kind == "f" and any(parents) and (context := current()).recording:
             return beside._wrap(out, Call(self, tuple(parents), tuple(arrays), out, options, context))
         return beside._wrap(out)
 

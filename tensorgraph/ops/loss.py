@@ -67,8 +67,8 @@ def softmax_cross_entropy(logits: Array, target: Array, *, reduction: str = "mea
 
 
 def _checked_target(logits: Array, target: Any) -> Array:
-    target = np.asarray(target)
-    shape = np.shape(logits)
+    logits, target = np.asarray(logits), np.asarray(target)
+    shape = logits.shape
     if len(shape) not in (1, 2):
         raise ShapeError(f"logits must have shape (N, C) or (C,), got {shape}")
     if logits.dtype.kind != "f":
