@@ -16,6 +16,9 @@ def plain(value: Any, alone: bool) -> Any:
     )
 
 
+UNCHANGING = frozenset({int, float, bool, str, type(None)})  # types of most options
+
+
 def frozen(option: Any) -> Any:
     """An option as the tape may keep it: lists and arrays copied, so that nobody can change them later."""
     kind = type(option)

@@ -140,10 +140,7 @@ def _downstream_at_once(
     node: Any, g: Any, out: Any, arrays: Sequence[Any], parents: Sequence[Node | None], needed: set[Node] | None
 ) -> list[Any]:
     """`_downstream` by the one rule that gives all gradients, on arrays; it may give more than is wanted."""
-    if needed is None:
-        wanted = [parent is not None for parent in parents]
-    else:
-        wanted = [parent in needed for parent in parents]
+    wanted = [parent is not None for parent in parents] if needed is None else [parent in needed for parent in parents]
     try:
         found = node.primitive.vjp_arrays(wanted, g, out, *arrays, **node.options)
     except Exception as error:

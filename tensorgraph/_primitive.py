@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgraph._arguments import check_brackets, describe, frozen, plain, refusal, unexpected
+from tensorgraph._arguments import UNCHANGING, check_brackets, describe, frozen, plain, refusal, unexpected
 from tensorgraph._context import current, located, public_kind, user_line
 from tensorgraph._dtypes import promote
 from tensorgraph._guard import guarded
@@ -145,7 +145,8 @@ class Primitive:
                     if not isinstance(arg, Traced):
                         arrays[i] = self._own(i, arg, beside)
             for name, value in options.items():
-                options[name] = frozen(value)
+                if type(value) not in UNCHANGING:
+                    options[name] = frozen(value)
         out = self._compute(args, arrays, options)
         if self.saves:
             out, *saved = out

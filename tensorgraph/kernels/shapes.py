@@ -71,18 +71,15 @@ def _remembered(resolve: F) -> F:
         if named:
             return resolve(x_shape, *settings, **named)
         for value in settings:
-            if type(value) is tuple:
-                for number in value:
-                    if type(number) is not int:
-                        return resolve(x_shape, *settings)
-            elif value is not None and type(value) not in _PLAIN:
+            if not (_INTEGERS.issuperset(map(type, value)) if type(value) is tuple else type(value) in _PLAIN):
                 return resolve(x_shape, *settings)
         return known(x_shape, *settings)
 
     return cast("F", look_up)
 
 
-_PLAIN = (int, bool, str)
+_INTEGERS = frozenset({int})
+_PLAIN = frozenset({int, bool, str, type(None)})
 
 
 @_remembered
@@ -97,6 +94,8 @@ def conv_window(
         padding: the same; "valid": none; "same": so much that ceil(I/S) windows fit, an odd pixel at the end; "full":
             all but one element of the kernel on every side.
     """
+    if 0 in w_shape:
+        raise ShapeError(f"w of shape {w_shape} is empty")
     count = len(x_shape) - 2
     kernel = w_shape[2:]
     steps = numbers("stride", stride, count, 1)

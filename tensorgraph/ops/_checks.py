@@ -9,6 +9,10 @@ import numpy as np
 from tensorgraph._tape import Traced
 from tensorgraph.errors import ShapeError
 
+REFUSALS = (AttributeError, IndexError, TypeError, ValueError)
+"""What kernels raise, and what leads to them, for arguments that do not fit. Operations that are called often look for
+what is wrong only then, to say it well."""
+
 
 def operand(x: Any) -> Any:
     """A tensor or an array as it is; a number or a list as an array."""

@@ -16,7 +16,7 @@ from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array
 from tensorgraph.errors import ShapeError
 from tensorgraph.kernels import shapes
-from tensorgraph.ops._checks import check_bias, check_filters, check_images
+from tensorgraph.ops._checks import REFUSALS, check_bias, check_filters, check_images
 from tensorgraph.ops.shape import expand_dims, pad, squeeze
 
 # --- convolution and its gradients -----------------------------------------------------------------------------------
@@ -70,19 +70,31 @@ def convolve(
     groups: int = 1,
 ) -> Array:
     """`conv2d` of arrays with an activation, as kernels name it, that is applied as the result is stored."""
-    window = checked_window(x, w, b, stride, padding, dilation, groups)
-    return kernels.conv2d(x, w, b, *window, groups, activation)
+    try:
+        window = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
+        return kernels.conv2d(x, w, b, *window, groups, activation)
+    except REFUSALS:
+        check_convolution(x, w, b, groups)
+        raise
 
 
-def checked_window(
-    x: Array, w: Array, b: Array | None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> tuple[shapes.Sizes, shapes.Pads, shapes.Sizes]:
-    """(stride, padding, dilation) as kernels take them, after checking all arguments of a convolution."""
+def check_convolution(x: Array, w: Array, b: Array | None, groups: int = 1, **window: Any) -> None:
+    """Raise if the arrays do not fit each other, whatever the window."""
     check_filters(w, x, "(F, C/groups, KH, KW)")
     check_images(x, channels=w.shape[1] if groups == 1 else None)
-    window = shapes.conv_window(x.shape, w.shape, stride, padding, dilation, groups)
     check_bias(b, x, len(w))
-    return window
+
+
+def window_of(
+    x_shape: shapes.Sizes,
+    w_shape: shapes.Sizes,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> tuple[shapes.Sizes, shapes.Pads, shapes.Sizes]:
+    """(stride, padding, dilation) as kernels take them, from conv2d's settings."""
+    return shapes.conv_window(x_shape, w_shape, stride, padding, dilation, groups)
 
 
 @primitive(gate="mul")

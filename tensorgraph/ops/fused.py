@@ -17,8 +17,9 @@ from tensorgraph._primitive import Primitive, primitive
 from tensorgraph._tape import Array
 from tensorgraph.config import Switch
 from tensorgraph.kernels import shapes
+from tensorgraph.ops._checks import REFUSALS
 from tensorgraph.ops.activations import leaky_relu, relu, sigmoid
-from tensorgraph.ops.conv import checked_window, conv2d, conv2d_gradients, convolve
+from tensorgraph.ops.conv import check_convolution, conv2d, conv2d_gradients, convolve, window_of
 from tensorgraph.ops.elementwise import tanh
 from tensorgraph.ops.linalg import apply_linear, linear, linear_gradients
 from tensorgraph.ops.norm import (
@@ -29,7 +30,7 @@ from tensorgraph.ops.norm import (
     standardize_gradients,
     updating,
 )
-from tensorgraph.ops.pool import avg_pool2d, max_pool2d, max_pool2d_grad, pooled_activation_grad
+from tensorgraph.ops.pool import avg_pool2d, max_pool2d, pooled_activation_grad
 from tensorgraph.ops.shape import flatten, flattened
 
 
@@ -315,12 +316,15 @@ def conv2d_relu_max_pool2d(
     """max_pool2d(leaky_relu(conv2d(x, w, b)), **pool), with conv2d's settings; a slope of 0 is relu."""
     if negative_slope < 0:
         raise ValueError(f"negative_slope must not be negative, got {negative_slope}: it would turn the order round")
-    window = checked_window(x, w, b, **settings)
-    between = (len(x), len(w), *shapes.window_sizes(x.shape[2:], w.shape[2:], *window))
-    ceil_mode = pool.get("ceil_mode", False)
-    slide = _slide(between, **pool)
-    groups = settings.get("groups", 1)
-    return *kernels.conv2d_max_pool2d(x, w, b, window, groups, slide, ceil_mode, negative_slope), between
+    groups, ceil_mode = settings.get("groups", 1), pool.get("ceil_mode", False)
+    try:
+        window = window_of(x.shape, w.shape, **settings)
+        between = (len(x), len(w), *shapes.window_sizes(x.shape[2:], w.shape[2:], *window))
+        slide = _slide(between, **pool)
+        return *kernels.conv2d_max_pool2d(x, w, b, window, groups, slide, ceil_mode, negative_slope), between
+    except REFUSALS:
+        check_convolution(x, w, b, **settings)
+        raise
 
 
 def _gradients(
@@ -337,15 +341,17 @@ def _gradients(
     negative_slope: float = 0.0,
     **settings: Any,
 ) -> tuple[Any, Any, Any]:
-    maps_grad = dx = None
+    window, groups = window_of(x.shape, w.shape, **settings), settings.get("groups", 1)
+    slide = _slide(between, **pool)
+    dx: Any = None
+    maps_grad: Any = None
     if wanted[0] or not wanted[1]:
         maxima_grad = kernels.leaky_relu_grad(g, out, negative_slope) if negative_slope else g
-        maps_grad = max_pool2d_grad.forward(maxima_grad, winners=winners, x_shape=between, **pool)
-        dx, _, db = conv2d_gradients((wanted[0], False, wanted[2] and not wanted[1]), maps_grad, x, w, **settings)
+        maps_grad = kernels.max_pool2d_grad(maxima_grad, winners, between, *slide)
+    if wanted[0]:
+        dx = kernels.conv2d_input_grad(maps_grad, w, x.shape, *window, groups)
     if not wanted[1]:
-        return dx, None, db
-    window, groups = checked_window(x, w, b, **settings), settings.get("groups", 1)
-    slide = _slide(between, **pool)
+        return dx, None, maps_grad.sum(axis=(0, 2, 3)) if wanted[2] else None
     conv = window, groups, slide, negative_slope
     pooled = out if negative_slope else None
     return dx, *kernels.conv2d_max_pool2d_weight_grad(g, pooled, winners, maps_grad, x, w.shape, *conv)

@@ -15,7 +15,7 @@ from tensorgraph._context import located
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, Traced
 from tensorgraph.errors import ShapeError
-from tensorgraph.ops._checks import check_floats, check_same_type
+from tensorgraph.ops._checks import REFUSALS, check_floats, check_same_type
 from tensorgraph.ops.shape import expand_dims, swapaxes
 
 # --- matmul ----------------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def apply_linear(x: Array, w: Array, b: Array | None, activation: str) -> Array:
     """`linear` of arrays with an activation, as kernels name it, that is applied as the result is stored."""
     try:
         return kernels.linear(x, w, b, activation)
-    except (AttributeError, IndexError, TypeError, ValueError):  # a kernel refuses what does not fit, here is said why
+    except REFUSALS:
         _check_linear(x, w, b)
         raise
 

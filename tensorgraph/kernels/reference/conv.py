@@ -34,7 +34,14 @@ def conv2d(
     act is as in `activate`.
 
     x: (N, C, H, W), w: (F, C/G, KH, KW), b: (F,) or None -> (N, F, OH, OW)
+
+    Raises:
+        ValueError: they are not floats of one type that fit each other.
     """
+    if not (x.ndim == w.ndim == 4 and x.dtype.kind == "f" and w.dtype == x.dtype):
+        raise ValueError("conv2d: x does not fit w")
+    if not (b is None or (b.shape == w.shape[:1] and b.dtype == x.dtype)):
+        raise ValueError("conv2d: b does not fit w")
     n, f = len(x), len(w)
     oh, ow = window_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     rows = w.reshape(groups, f // groups, -1)  # (G, F/G, K)
