@@ -156,7 +156,8 @@ def convolution_and_pooling(rng, _name):
     def settle(results, arguments):
         """Of two that differ by rounding either may win: what it saw is compared."""
         out, winners = results
-        maps = reference.conv2d(*(np.float64(a) for a in (x, w)), arguments[2], *window, groups)
+        images, filters, bias = (None if a is None else np.float64(a) for a in arguments[:3])
+        maps = reference.conv2d(images, filters, bias, *window, groups)
         maxima = reference.max_pool2d_take(maps, winners, *pool)  # 0 where ReLU has left nobody
         return out, reference.leaky_relu(maxima, slope)
 

@@ -9,7 +9,7 @@ import numpy as np
 from tensorgraph._tape import Traced
 from tensorgraph.errors import ShapeError
 
-REFUSALS = (AttributeError, IndexError, TypeError, ValueError)
+REFUSALS = (AttributeError, LookupError, TypeError, ValueError)
 """What kernels raise, and what leads to them, for arguments that do not fit. Operations that are called often look for
 what is wrong only then, to say it well."""
 
