@@ -256,7 +256,7 @@ class Tensor(Methods):
                 "the tensor requires no gradient: computed under no_grad, or from nothing with requires_grad=True",
             )
         seed = seed_gradient(self, gradient, "backward")
-        found = walk(
+        found: dict[Any, Any] = walk(
             {self._node: seed if create_graph else seed._array},
             retain_graph=retain_graph or create_graph,
             create_graph=Tensor if create_graph else None,
