@@ -13,7 +13,7 @@ from tensorgraph.kernels._choice import extension, problem, settings
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _threads = min(_cores, 256)
 if extension is not None:
-    extension.set_num_threads(_threads)  # it would count the cores that this process must leave alone, too
+    extension.set_num_threads(_threads)
 
 
 class Switch:

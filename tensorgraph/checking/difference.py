@@ -36,18 +36,17 @@ class Slope(NamedTuple):
     noise: float = 0.0  # how far rounding on the way may move it, at most
 
 
-def slope(
-    line: Callable[[float], Array],
-    weights: Array,
-    claim: float,
-    scale: float,
-    far: float = 1.0,
-    eps: float = EPS,
-    *,
-    size: float = 1.0,
-    noise: float = 0.0,
-    lost: float = 0.0,
-) -> Slope:
+class Rounding(NamedTuple):
+    """What is known of how the values along a line are rounded."""
+
+    eps: float  # relatively, of the coarsest type that is known to be on the way
+    far: float  # what does not move over so long a step, does not depend on t: it is not rounded anew
+    size: float  # how large what moves is, in steps
+    noise: float  # how far what is known to be rounded may move the sum
+    lost: float  # what may be lost inside of operations where nothing moves, as in 50 + 1e-17 - 50
+
+
+def slope(line: Callable[[float], Array], weights: Array, claim: float, scale: float, rounding: Rounding) -> Slope:
     """d/dt of sum(weights * line(t)) at t = 0.
 
     Arguments:
@@ -55,14 +54,11 @@ def slope(
         weights: a number for each element of its result.
         claim: what the slope is said to be; where the first steps say so too, no others are tried.
         scale: what counts as a slope of ordinary size, so that one near 0 need not be known to its last digit.
-        far: what does not move over so long a step, does not depend on t: it is not rounded anew.
-        eps: the rounding, relatively, of the coarsest type that is known to be on the way.
-        size: how large what moves is, in steps. noise: how far what is known to be rounded may move the sum.
-        lost: what may be lost inside of operations where nothing moves, as in 50 + 1e-17 - 50.
 
     Source: Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982.
     """
-    sweep = _Sweep(line, weights, claim, scale, far, eps)
+    eps, _, size, noise, lost = rounding
+    sweep = _Sweep(line, weights, claim, scale, rounding)
     if claim and sweep.is_still(HALF * size, noise + lost):
         return Slope(0.0, 0.0, False, max(sweep.floor, lost))
     for k in range(SHORTEST):
@@ -131,9 +127,10 @@ class _Sweep:
     """Quotients for many steps, and the best that can be made of them."""
 
     def __init__(
-        self, line: Callable[[float], Array], weights: Array, claim: float, scale: float, far: float, eps: float
+        self, line: Callable[[float], Array], weights: Array, claim: float, scale: float, rounding: Rounding
     ) -> None:
         self._line, self._weights, self._claim, self._scale = line, weights, claim, scale
+        eps, far, *_ = rounding
         self._here = line(0.0)
         self._far = far
         self._moves = (line(far) != self._here) | (line(-far) != self._here) if far > 1 else self._here != self._here

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgraph.checking.difference import EPS, Slope, norm, slope
+from tensorgraph.checking.difference import EPS, Rounding, Slope, norm, slope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Function = Callable[[list[Array]], list[Array]]  # arrays to arrays
@@ -219,17 +219,9 @@ class _Argument:
         analytic = float(np.vdot(self._gradient, direction))
         scale = norm(self._gradient * direction) if index is None else self._largest
         size = float(self._sizes[direction != 0].max())
-        found = slope(
-            line,
-            self._weights,
-            analytic * unit,
-            scale * unit,
-            far,
-            self._eps,
-            size=size / unit,
-            noise=self._claimed.noise,
-            lost=EPS * norm(self._weights) * max(size, 1.0) * max(unit, 1.0),
-        )
+        lost = EPS * norm(self._weights) * max(size, 1.0) * max(unit, 1.0)
+        rounding = Rounding(self._eps, far, size / unit, self._claimed.noise, lost)
+        found = slope(line, self._weights, analytic * unit, scale * unit, rounding)
         numeric, error = found.value / unit, found.error / unit
         found = found._replace(value=numeric, error=error, floor=found.floor / unit, noise=found.noise / unit)
         verdict = _verdict(analytic, found, scale, largest, self._eps)

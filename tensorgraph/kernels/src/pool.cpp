@@ -96,7 +96,7 @@ struct Pool {
     }
 };
 
-std::atomic<int> wanted_threads{0};  // 0: as many as there are cores
+std::atomic<int> threads{1};
 
 // Never destroyed: sleeping workers may outlive everything else in the process. A forked child has no workers, so it
 // starts with a new pool and leaves the old one, in whatever state it was, behind.
@@ -119,17 +119,9 @@ Pool& pool() {
 
 }  // namespace
 
-int num_threads() {
-    const int n = wanted_threads.load(std::memory_order_relaxed);
-    if (n > 0) return n;
-    static const int cores = [] {
-        const int found = static_cast<int>(std::thread::hardware_concurrency());
-        return found < 1 ? 1 : found > 256 ? 256 : found;
-    }();
-    return cores;
-}
+int num_threads() { return threads.load(std::memory_order_relaxed); }
 
-void set_num_threads(int n) { wanted_threads = n; }
+void set_num_threads(int n) { threads = n; }
 
 void run_parts(int parts, Body body, void* context) {
     Pool& p = pool();

@@ -5,7 +5,7 @@
 
 namespace tensorgraph {
 
-int num_threads();
+int num_threads();            // at first 1
 void set_num_threads(int n);  // 1 <= n <= 256
 
 using Body = void (*)(void* context, int part);
