@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../tensorgraph/kernels/src/kernels.h"
+#include "../tensorgraph/kernels/src/pool.h"
 
 using namespace tensorgraph;
 using Floats = std::vector<float>;
@@ -52,6 +53,7 @@ std::vector<double> convolved(const Conv& v, const Floats& x, const Floats& w) {
 }  // namespace
 
 int main() {
+    set_num_threads(2);
     const Kernels& k = baseline::kernels;
     for (const int64_t stride : {1, 2}) {
         const int64_t size = (13 + 2 - 3) / stride + 1;
