@@ -48,7 +48,7 @@ class _BatchNorm(Module):
 
     def _through(self, batch_norm: Callable[..., Any], x: Any) -> Any:
         """What an operation like `batch_norm` makes of x, given the parameters and buffers."""
-        shape = np.shape(x)
+        shape = x.shape if isinstance(x, tg.Tensor) else np.shape(x)
         if len(shape) not in self.ndims or shape[1] != self.num_features:
             expected = f"{self.letters} with C = {self.num_features}"
             raise layer_error(tg.ShapeError, f"expected x of shape {expected}, got {shape}")

@@ -13,7 +13,7 @@ from tensorgraph._context import located
 from tensorgraph._primitive import primitive
 from tensorgraph._tape import Array, Traced, writable
 from tensorgraph.errors import ShapeError
-from tensorgraph.ops._checks import check_floats
+from tensorgraph.ops._checks import check_floats, operand
 from tensorgraph.ops.elementwise import sqrt
 from tensorgraph.ops.reduce import mean, sum
 from tensorgraph.random import chosen
@@ -172,24 +172,26 @@ def batch_norm(
 
 def check_channels(x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any) -> None:
     """Raise unless x holds floats with channels, and the others are None or one number for each of them."""
-    shape = np.shape(x)
+    shape = operand(x).shape
     if len(shape) < 2:
         raise located(ShapeError, "batch_norm", f"x must have at least 2 axes (N, C), got shape {shape}")
     _check_floats("batch_norm", x)
     for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
-        if v is not None and np.shape(v) != (shape[1],):
+        if v is None:
+            continue
+        if operand(v).shape != shape[1:2]:
             raise located(
                 ShapeError,
                 "batch_norm",
                 f"{name} must have shape ({shape[1]},) for x of shape {shape}, got {np.shape(v)}",
             )
-        if v is not None and name.startswith("running"):
+        if name.startswith("running"):
             _check_floats("batch_norm", v, name)
 
 
 def updating(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Callable[[Array, Array], None] | None:
     """What moves the running mean and variance, after checking that x is fit for training; None if x is empty."""
-    shape = np.shape(x)
+    shape = x.shape
     if x.size == shape[1]:
         raise located(
             ShapeError, "batch_norm", f"needs more than one value a channel in training, got x of shape {shape}"
