@@ -93,9 +93,10 @@ class SGD(Optimizer):
             return tg.updates.sgd(params, **options)
         try:
             return tg.updates.sgd(params, [self.state[p]["momentum_buffer"] for p in params], **options)
-        except KeyError:  # some take their first step
-            fresh = [p for p in params if "momentum_buffer" not in self.state.get(p, ())]
-        known = [p for p in params if p not in set(fresh)]
+        except KeyError:
+            pass  # some take their first step
+        fresh = [p for p in params if "momentum_buffer" not in self.state.get(p, ())]
+        known = [p for p in params if "momentum_buffer" in self.state.get(p, ())]
         sums = [self.state[p]["momentum_buffer"] for p in known]
         calls = tg.updates.sgd(known, sums, **options)
         sums = [np.empty(p.shape, p.dtype) for p in fresh]
