@@ -95,14 +95,15 @@ def maybe(rng, array):
 # --- convolution -----------------------------------------------------------------------------------------------------
 
 
-ALGORITHMS = ["any", "any", "tiles", "phases", "side by side", "product"]
+ALGORITHMS = ["any", "any", "tiles", "few channels", "phases", "side by side", "product"]
 
 
 def layer(rng):
     """Arrays and settings of a convolution: x, w, b, g, (stride, padding, dilation), groups; None if nothing fits.
 
-    Some are such that one of the algorithms is likely: Winograd's tiles, those of the phases of a strided convolution,
-    images side by side, or the product of matrices that filters of one tap or of the images' size are.
+    Some are such that one of the algorithms is likely: Winograd's tiles, with channels or, where there are few channels,
+    tiles in the lanes of vectors, those of the phases of a strided convolution, images side by side, or the product of
+    matrices that filters of one tap or of the images' size are.
     """
     likely, groups = pick(rng, ALGORITHMS), pick(rng, [1, 1, 1, 2, 3])
     c, f = groups * integer(rng, 1, 19), groups * pick(rng, [1, 2, 5, 8, 16, 17, 33, 40])
@@ -113,6 +114,10 @@ def layer(rng):
     if likely == "tiles":
         groups, c, f = 1, integer(rng, 8, 24), pick(rng, [8, 16, 17, 33, 40])
         kernel, size = pick(rng, [(3, 3), (5, 5)]), integers(rng, 4, 19)
+    elif likely == "few channels":
+        groups, c, f, n = 1, integer(rng, 3, 20), pick(rng, [6, 8, 12, 16, 17]), integer(rng, 8, 12)
+        kernel, size = pick(rng, [(3, 3), (5, 5)]), integers(rng, 10, 33)
+        padding = integers(rng, 0, 2), integers(rng, 0, 2)
     elif likely == "phases":
         groups, c, f = 1, integer(rng, 2, 12), integer(rng, 8, 40)
         stride = pick(rng, [(2, 2), (2, 2), (3, 3), (2, 3), (4, 4)])

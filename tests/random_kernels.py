@@ -24,16 +24,16 @@ TOLERANCE = 1e-5  # of the largest number of a result; or of 1, or of what a sum
 
 def by_winograd(rng):
     """Winograd's algorithm also where it is slower than sums: the results of a call, and the twin's in float64."""
-    k, tile = pick(rng, [(3, 2), (3, 4), (5, 2)])
+    k, *tiling = pick(rng, [(3, 2, 0), (3, 4, 0), (5, 2, 0), (3, 4, 1), (5, 2, 1)])
     padding = integers(rng, 0, k - 1), integers(rng, 0, k - 1)
     n, c, f, size = integer(rng, 1, 3), integer(rng, 1, 40), integer(rng, 1, 70), integers(rng, k, 20)
     counts = window_sizes(size, (k, k), (1, 1), padding, (1, 1))
     x, w, b, g = floats(rng, n, c, *size), floats(rng, f, c, k, k), floats(rng, f), floats(rng, n, f, *counts)
     settings = 1, 1, padding[0][0], padding[1][0], 1, 1, 1
     results = (
-        extension.conv2d_winograd(x, w, b, *counts, *settings, 0, tile),
-        extension.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, tile),
-        *extension.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, tile),
+        extension.conv2d_winograd(x, w, b, *counts, *settings, 0, *tiling),
+        extension.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, *tiling),
+        *extension.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, *tiling),
     )
     window = (1, 1), padding, (1, 1), 1
     x, w, b, g = (np.float64(array) for array in (x, w, b, g))

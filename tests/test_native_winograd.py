@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
+from tensorgraph import kernels
 from tensorgraph.kernels import _choice, reference
 
 native = _choice.extension
@@ -34,11 +35,16 @@ def sample(n, c, h, w, f, k, pads, seed=0):
     return (x, weight, b, g), wanted
 
 
-def results(x, w, b, g, pads, tile):
+def tilings(k):
+    """Tiles and whether they are in the lanes of vectors, for filters of k x k."""
+    return [(2, False), (4, False), (4, True)] if k == 3 else [(2, False), (2, True)]
+
+
+def results(x, w, b, g, pads, tiling):
     settings = 1, 1, pads[0][0], pads[1][0], 1, 1, 1
-    out = native.conv2d_winograd(x, w, b, *g.shape[2:], *settings, 0, tile)
-    x_grad = native.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, tile)
-    return [out, x_grad, *native.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, tile)]
+    out = native.conv2d_winograd(x, w, b, *g.shape[2:], *settings, 0, *tiling)
+    x_grad = native.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, *tiling)
+    return [out, x_grad, *native.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, *tiling)]
 
 
 def error(got, wanted, terms=0):
@@ -47,15 +53,15 @@ def error(got, wanted, terms=0):
     return np.abs(got - wanted).max(initial=0) / max(np.abs(wanted).max(initial=0), terms**0.5, 1e-30)
 
 
-def check(shape, pads, tiles=(2, 4)):
+def check(shape, pads):
     arguments, wanted = sample(*shape, pads)
     n, c, _, _, f, k = shape
     pixels = n * arguments[3].shape[2] * arguments[3].shape[3]
     terms = [c * k * k, f * k * k, pixels, pixels]
-    for tile in tiles if k == 3 else (2,):
-        got = results(*arguments, pads, tile)
+    for tiling in tilings(k):
+        got = results(*arguments, pads, tiling)
         errors = [error(*each) for each in zip(got, wanted, terms, strict=True)]
-        assert max(errors) <= ROUNDING[k, tile], (shape, pads, tile, native.isa(), errors)
+        assert max(errors) <= ROUNDING[k, tiling[0]], (shape, pads, tiling, native.isa(), errors)
 
 
 SAME = ((1, 1), (1, 1))
@@ -117,36 +123,59 @@ def test_any_shape(data):
 def test_threads_do_not_matter(shape):
     (pads, k) = (SAME, shape[-1])
     arguments, _ = sample(*shape, pads)
-    for tile in (2, 4) if k == 3 else (2,):
+    for tiling in tilings(k):
         runs = []
         for threads in (1, 2, 3, 2):
             native.set_num_threads(threads)
-            runs.append(results(*arguments, pads, tile))
+            runs.append(results(*arguments, pads, tiling))
         for other in runs[1:]:
             for a, b in zip(runs[0], other, strict=True):
                 np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("tile", [2, 4])
-def test_bias_and_activation(tile):
+@pytest.mark.parametrize("tiling", tilings(3))
+def test_bias_and_activation(isa, tiling):
     (x, w, b, g), _ = sample(2, 20, 9, 9, 40, 3, SAME)
     call = [*g.shape[2:], 1, 1, 1, 1, 1, 1, 1]
-    with_bias = native.conv2d_winograd(x, w, b, *call, 0, tile)
-    assert error(with_bias - native.conv2d_winograd(x, w, None, *call, 0, tile), b[:, None, None] + 0 * g) < 1e-5
-    np.testing.assert_array_equal(native.conv2d_winograd(x, w, b, *call, 1, tile), np.maximum(with_bias, 0))
+    with_bias = native.conv2d_winograd(x, w, b, *call, 0, *tiling)
+    assert error(with_bias - native.conv2d_winograd(x, w, None, *call, 0, *tiling), b[:, None, None] + 0 * g) < 1e-5
+    np.testing.assert_array_equal(native.conv2d_winograd(x, w, b, *call, 1, *tiling), np.maximum(with_bias, 0))
     x[0, 3, 4, 4] = np.nan
-    assert np.isnan(native.conv2d_winograd(x, w, b, *call, 1, tile)[0, :, 3:6, 3:6]).all()
+    assert np.isnan(native.conv2d_winograd(x, w, b, *call, 1, *tiling)[0, :, 3:6, 3:6]).all()
+
+
+@pytest.mark.parametrize("size", [(12, 12), (13, 17), (24, 24), (40, 11)])
+@pytest.mark.parametrize("slope", [1.0, 0.0, 0.25])
+def test_maxima_of_tiles(isa, threads, size, slope):
+    """Tiles of 2x2 in the lanes of vectors are the squares of a pooling: they are all that is stored."""
+    for pads in (NONE, ((2, 2), (2, 2)), ((3, 1), (0, 4))):
+        (x, w, b, _), (maps, *_) = sample(8, 8, *size, 9, 5, pads)
+        x[2, 3, 4, 5] = np.nan
+        pool = (2, 2), (2, 2), NONE, (1, 1)
+        out, winners = kernels.conv2d_max_pool2d(x, w, b, ((1, 1), pads, (1, 1)), 1, pool, False, slope)
+        dead = np.isnan(out)
+        assert dead.any()
+        assert dead[2].sum() == dead.sum() < dead[2].size
+        cut = slope == 0 and winners == 4
+        taken = reference.max_pool2d_take(maps, np.where(cut, 0, winners), *pool)  # of two that round alike, either
+        wanted = reference.leaky_relu(reference.max_pool2d(maps, *pool, False)[0], slope)
+        most = np.abs(wanted).max()
+        assert np.abs(np.where(dead, 0, out - wanted)).max() <= 4e-6 * most
+        assert np.abs(np.where(dead | cut, 0, reference.leaky_relu(taken, slope) - wanted)).max() <= 8e-6 * most
+        assert (out[cut] == 0).all()
 
 
 def test_nonsense_is_refused():
     (x, w, b, g), _ = sample(1, 4, 6, 6, 4, 3, SAME)
     for how, tile in [((2, 1, 1, 1, 1, 1, 1), 4), ((1, 1, 1, 1, 1, 2, 1), 4), ((1, 1, 1, 1, 1, 1, 2), 4)]:
         with pytest.raises(ValueError, match=r"must be 1|do not fit"):
-            native.conv2d_winograd(x, w, b, 6, 6, *how, 0, tile)
+            native.conv2d_winograd(x, w, b, 6, 6, *how, 0, tile, 0)
     for tile in (0, 3, 5, -1, 1 << 40):
         with pytest.raises(ValueError, match="with tile"):
-            native.conv2d_winograd(x, w, b, 6, 6, 1, 1, 1, 1, 1, 1, 1, 0, tile)
+            native.conv2d_winograd(x, w, b, 6, 6, 1, 1, 1, 1, 1, 1, 1, 0, tile, 0)
+    with pytest.raises(ValueError, match="must be of 4x4"):
+        native.conv2d_winograd(x, w, b, 6, 6, 1, 1, 1, 1, 1, 1, 1, 0, 2, 1)
     with pytest.raises(ValueError, match="smaller than the filters"):
-        native.conv2d_winograd_input_grad(g, w, 4, 6, 6, 1, 1, 3, 1, 1, 1, 1, 4)
+        native.conv2d_winograd_input_grad(g, w, 4, 6, 6, 1, 1, 3, 1, 1, 1, 1, 4, 0)
     with pytest.raises(ValueError, match="filters must be"):
-        native.conv2d_winograd_weight_grad(g, x, 4, 7, 7, 1, 1, 1, 1, 1, 1, 1, 2)
+        native.conv2d_winograd_weight_grad(g, x, 4, 7, 7, 1, 1, 1, 1, 1, 1, 1, 2, 0)

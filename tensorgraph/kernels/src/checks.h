@@ -38,8 +38,11 @@ inline const char* check_conv(const Call& c, int first) {
     return nullptr;
 }
 
-// Winograd's algorithm, for tiles of `tile` x `tile` outputs.
-inline const char* check_winograd(const Call& c, int first, int64_t tile) {
+// Of Winograd's algorithm; it follows ten other integers.
+inline Tiling tiling_of(const Call& c) { return {c.integer[10], c.integer[11] != 0}; }
+
+inline const char* check_winograd(const Call& c, int first, const Tiling& tiling) {
+    const int64_t tile = tiling.size;
     if (const char* problem = check_conv(c, first)) return problem;
     const Conv v = conv_of(c, first);
     if (v.stride_h != 1 || v.stride_w != 1 || v.dilation_h != 1 || v.dilation_w != 1 || v.groups != 1) {
@@ -48,6 +51,7 @@ inline const char* check_winograd(const Call& c, int first, int64_t tile) {
     if (!(v.kh == v.kw && ((v.kh == 3 && (tile == 2 || tile == 4)) || (v.kh == 5 && tile == 2)))) {
         return "filters must be 3x3, with tile 2 or 4, or 5x5, with tile 2";
     }
+    if (tiling.in_lanes && v.kh == 3 && tile == 2) return "tiles in lanes must be of 4x4 for filters of 3x3";
     if (v.top >= v.kh || v.left >= v.kw) return "paddings must be smaller than the filters";
     return nullptr;
 }

@@ -3,10 +3,12 @@
 #include "buffers.h"
 #include "conv_direct.h"
 #include "conv_phases.h"
+#include "conv_planes.h"
 #include "conv_squares.h"
 #include "conv_weight_grad.h"
 #include "window.h"
 #include "winograd.h"
+#include "winograd_flat.h"
 
 namespace tensorgraph {
 namespace TENSORGRAPH_ISA {
@@ -23,6 +25,7 @@ void linear_weight_grad(int64_t n, int64_t f, int64_t k, const float* g, const f
 namespace {
 
 constexpr int64_t MOST_ROW = 1 << 20;  // channels * width under Winograd's tiles: a group has at least a whole row of them
+constexpr int64_t MOST_FLAT = 1 << 17;  // floats at the points of columns, with tiles in the lanes: half of a core's cache
 constexpr int64_t CHUNK = 192;         // pixels that the weight gradient sums in one go
 
 // One window that is the whole image: a linear layer.
@@ -51,6 +54,39 @@ bool is_winograd(const Conv& v, int64_t outputs) {
     return winograd_fits(v) && 4 * channels >= 3 * LANES;
 }
 
+// With tiles in the lanes, how much of the time is left for what is needed: of LANES tiles some are at the end of rows that
+// there are not. `ready`: outputs leave the lanes as whole rows of maps. 0 if the memory near the processor is too small.
+struct FlatFit {
+    double used;
+    bool ready;
+};
+
+template <class S>
+FlatFit flat_fit(const Conv& v) {
+    const flat::Layout<S> y{v.c, ceil_div(v.oh, S::M), ceil_div(v.ow, S::M), v.w, v.left};
+    const double places = static_cast<double>(y.vectors * LANES * S::M * S::M);
+    const bool near = S::T * y.column_row <= MOST_FLAT;
+    return {near ? static_cast<double>(v.oh * v.ow) / places : 0, y.pitch * S::M == v.ow && v.ow % LANES == 0};
+}
+
+// Whether tiles in the lanes are faster than what is chosen without them: measured ratios, and what they depend on.
+bool is_flat(const Conv& v, bool channels_in_lanes) {
+    const int64_t k = v.kh, fewest = smaller(v.c, v.f), most = larger(v.c, v.f), both = v.c + v.f;
+    if (v.stride_h * v.stride_w * v.dilation_h * v.dilation_w * v.groups != 1 || v.kw != k || (k != 3 && k != 5)) return false;
+    if (smaller(v.top, v.left) < 0 || larger(v.top, v.left) >= k || v.n < 8 || fewest < 3 || most > 32 || !planes_fit(v)) return false;
+    const FlatFit fit = k == 5 ? flat_fit<winograd::SixPoints<2>>(v) : flat_fit<winograd::SixPoints<4>>(v);
+    if (channels_in_lanes) {  // they gain with the channels, and lose where lanes are empty
+        if (LANES < 8) return false;
+        const auto filled = [](int64_t n) { return static_cast<double>(n) / static_cast<double>(ceil_div(n, LANES) * LANES); };
+        const double few = static_cast<double>(both);
+        const double ratio = k == 3 ? 1.1 - few / 250 + (fit.ready ? 0.15 : 0) : LANES == 16 ? 1.56 - few / 150 : 1.3 - few / 250;
+        return 2 * ratio * fit.used > 1.05 * (filled(v.c) + filled(v.f));
+    }
+    int64_t seen = 0;  // by the direct kernels: rows of taps that are inside of the image
+    for (int64_t r = 0; r < k; ++r) seen += larger(0, smaller(v.oh, v.h + v.top - r) - larger(0, v.top - r));
+    return both >= (k == 5 ? 12 : 16) && fit.used * static_cast<double>(seen) > 0.75 * static_cast<double>(v.oh * k);
+}
+
 }  // namespace
 
 int64_t winograd_tile(const Conv& conv) {
@@ -66,7 +102,9 @@ int64_t winograd_tile(const Conv& conv) {
 
 void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
     const Activation at_once = in_registers(act);
-    if (winograd && is_winograd(v, v.f)) {
+    if (winograd && is_flat(v, is_winograd(v, v.f))) {
+        flat::forward(v, x, w, b, out, at_once);
+    } else if (winograd && is_winograd(v, v.f)) {
         winograd_forward(v, x, w, b, out, at_once);
     } else if (winograd && phases_fit(v)) {
         phases_forward(v, x, w, b, out, at_once);
@@ -80,7 +118,9 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
                        uint8_t* winners, float slope, bool winograd) {
-    if (winograd && (is_winograd(v, v.f) || phases_fit(v))) {
+    if (winograd && v.kh == 5 && in_squares(pool) && is_flat(v, is_winograd(v, v.f))) {
+        return flat::forward_in_squares(v, pool, x, w, b, out, winners, slope);
+    } else if (winograd && (is_winograd(v, v.f) || phases_fit(v))) {
         const Scratch maps(v.n * v.f * v.oh * v.ow);
         conv2d(v, x, w, b, maps.floats(), NONE, winograd);
         max_pool2d(pool, maps.floats(), out, winners);
@@ -93,6 +133,7 @@ void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const fl
 }
 
 void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
+    if (winograd && is_flat(input_grad_of(v), is_winograd(v, v.c))) return flat::input_grad(v, g, w, out);
     if (winograd && is_winograd(v, v.c)) return winograd_input_grad(v, g, w, out);
     if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
     if (is_linear(v)) return matmul(v.n, v.c * v.h * v.w, v.f, g, w, out);

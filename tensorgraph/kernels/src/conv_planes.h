@@ -37,6 +37,22 @@ inline void copy_rows(const float* from, int64_t rows, int64_t width, int64_t pi
     });
 }
 
+// Rows of `width` elements, `pitch` apart in `from`, to one behind the other. Whole vectors are stored: what they leave
+// behind a row is written over by the next one.
+template <class T>
+inline void close_rows(const T* from, int64_t rows, int64_t width, int64_t pitch, T* to) {
+    const T* const end = to + rows * width;
+    for (int64_t y = 0; y < rows; ++y, from += pitch, to += width) {
+        for (int64_t i = 0; i < width; i += LANES) {
+            if (end - (to + i) >= LANES) {
+                __builtin_memcpy(to + i, from + i, LANES * sizeof(T));
+            } else {
+                __builtin_memcpy(to + i, from + i, static_cast<size_t>(smaller(LANES, width - i)) * sizeof(T));
+            }
+        }
+    }
+}
+
 // Zeros and ones, for any number of images that are put there.
 inline void clear(const Planes& p, float* to) {
     __builtin_memset(to, 0, static_cast<size_t>(p.ones) * sizeof(float));

@@ -32,6 +32,11 @@ struct BatchNorm {
 };
 
 // `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
+// Winograd's tiles of `size` x `size` outputs: the lanes of vectors hold neighbouring tiles, or channels.
+struct Tiling {
+    int64_t size;
+    bool in_lanes;
+};
 enum Activation : int64_t { NONE, RELU, TANH, SIGMOID };
 enum Reduction : int64_t { EACH, SUM, MEAN };
 
@@ -61,11 +66,12 @@ struct AdamOptions {
     KERNEL(conv2d_max_pool2d_weight_grad, (const Conv& conv, const Pool& pool, const float* g, const float* pooled,    \
                                            const uint8_t* winners, const float* maps_grad, const float* x, float* out, \
                                            float* bias_grad, float slope, bool winograd))                              \
-    KERNEL(conv2d_winograd, (const Conv& conv, int64_t tile, const float* x, const float* w, const float* b,           \
+    KERNEL(conv2d_winograd, (const Conv& conv, const Tiling& tiling, const float* x, const float* w, const float* b,   \
                              float* out, Activation act))                                                              \
-    KERNEL(conv2d_winograd_input_grad, (const Conv& conv, int64_t tile, const float* g, const float* w, float* out))   \
-    KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, int64_t tile, const float* g, const float* x, float* out,   \
-                                         float* bias_grad))                                                            \
+    KERNEL(conv2d_winograd_input_grad, (const Conv& conv, const Tiling& tiling, const float* g, const float* w,        \
+                                        float* out))                                                                   \
+    KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, const Tiling& tiling, const float* g, const float* x,       \
+                                         float* out, float* bias_grad))                                                \
     KERNEL(max_pool2d, (const Pool& pool, const float* x, float* out, uint8_t* winners))                               \
     KERNEL(max_pool2d_grad, (const Pool& pool, const float* g, const uint8_t* winners, float* x_grad))                 \
     KERNEL(max_pool2d_take, (const Pool& pool, const float* x, const uint8_t* winners, float* out))                    \

@@ -74,6 +74,7 @@ LANES_OF(evens, 2 * I)                                 // 0, 2, 4, ...
 LANES_OF(odds, 2 * I + 1)                              // 1, 3, 5, ...
 LANES_OF(zip_first, I / 2 + I % 2 * L)                 // a0 b0 a1 b1 ..., the first half
 LANES_OF(zip_second, (I + L) / 2 + (I + L) % 2 * L)    // and the second
+LANES_OF(next, I + 1)                                  // 1, 2, ... of a, then 0 of b
 LANES_OF(evens_then_odds, I < L / 2 ? 2 * I : 2 * I + 1)  // 0, 2, ... of a, then 1, 3, ... of b
 #undef LANES_OF
 

@@ -55,31 +55,31 @@ extern const Signature signatures[KERNEL_COUNT] = {
      }},
     {"conv2d_winograd",
      {{"x", 'f', "NCHW"}, {"w", 'f', "FKRS"}, {"b", 'f', "F", true}},
-     {"P", "Q", CONV_SETTINGS, "act", "tile"},
+     {"P", "Q", CONV_SETTINGS, "act", "tile", "tiles_in_lanes"},
      {},
      {{"out", 'f', "NFPQ"}},
-     [](const Call& c) { return check_winograd(c, 2, c.integer[10]); },
+     [](const Call& c) { return check_winograd(c, 2, tiling_of(c)); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_winograd(conv_of(c, 2), c.integer[10], c.in[0].floats(), c.in[1].floats(), c.in[2].floats(),
+         k.conv2d_winograd(conv_of(c, 2), tiling_of(c), c.in[0].floats(), c.in[1].floats(), c.in[2].floats(),
                            c.out[0].floats(), static_cast<Activation>(c.integer[9]));
      }},
     {"conv2d_winograd_input_grad",
      {{"g", 'f', "NFPQ"}, {"w", 'f', "FKRS"}},
-     {"C", "H", "W", CONV_SETTINGS, "tile"},
+     {"C", "H", "W", CONV_SETTINGS, "tile", "tiles_in_lanes"},
      {},
      {{"out", 'f', "NCHW"}},
-     [](const Call& c) { return check_winograd(c, 3, c.integer[10]); },
+     [](const Call& c) { return check_winograd(c, 3, tiling_of(c)); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_winograd_input_grad(conv_of(c, 3), c.integer[10], c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
+         k.conv2d_winograd_input_grad(conv_of(c, 3), tiling_of(c), c.in[0].floats(), c.in[1].floats(), c.out[0].floats());
      }},
     {"conv2d_winograd_weight_grad",
      {{"g", 'f', "NFPQ"}, {"x", 'f', "NCHW"}},
-     {"K", "R", "S", CONV_SETTINGS, "tile"},
+     {"K", "R", "S", CONV_SETTINGS, "tile", "tiles_in_lanes"},
      {},
      {{"out", 'f', "FKRS"}, {"bias_grad", 'f', "F"}},
-     [](const Call& c) { return check_winograd(c, 3, c.integer[10]); },
+     [](const Call& c) { return check_winograd(c, 3, tiling_of(c)); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_winograd_weight_grad(conv_of(c, 3), c.integer[10], c.in[0].floats(), c.in[1].floats(),
+         k.conv2d_winograd_weight_grad(conv_of(c, 3), tiling_of(c), c.in[0].floats(), c.in[1].floats(),
                                        c.out[0].floats(), c.out[1].floats());
      }},
     {"max_pool2d",

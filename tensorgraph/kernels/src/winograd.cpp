@@ -269,23 +269,19 @@ void convolve(const Conv& conv, int64_t tile, const float* x, const Filters& fil
 
 }  // namespace winograd
 
-void conv2d_winograd(const Conv& conv, int64_t tile, const float* x, const float* w, const float* b, float* out,
+void conv2d_winograd(const Conv& conv, const Tiling& tiling, const float* x, const float* w, const float* b, float* out,
                      Activation act) {
-    winograd::convolve(conv, tile, x, {w, conv.f, conv.c, false}, b, out, in_registers(act));
+    if (tiling.in_lanes) {
+        flat::forward(conv, x, w, b, out, in_registers(act));
+    } else {
+        winograd::convolve(conv, tiling.size, x, {w, conv.f, conv.c, false}, b, out, in_registers(act));
+    }
     activate(in_cache(act), conv.n * conv.f * conv.oh * conv.ow, out);
 }
 
-namespace {
-
-// The convolution that gives the input gradient.
-Conv backward(const Conv& v) {
-    return {v.n, v.f, v.oh, v.ow, v.c, v.kh, v.kw, v.h, v.w, 1, 1, v.kh - 1 - v.top, v.kw - 1 - v.left, 1, 1, 1};
-}
-
-}  // namespace
-
-void conv2d_winograd_input_grad(const Conv& conv, int64_t tile, const float* g, const float* w, float* out) {
-    winograd::convolve(backward(conv), tile, g, {w, conv.f, conv.c, true}, nullptr, out, NONE);
+void conv2d_winograd_input_grad(const Conv& conv, const Tiling& tiling, const float* g, const float* w, float* out) {
+    if (tiling.in_lanes) return flat::input_grad(conv, g, w, out);
+    winograd::convolve(input_grad_of(conv), tiling.size, g, {w, conv.f, conv.c, true}, nullptr, out, NONE);
 }
 
 void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,
@@ -294,7 +290,7 @@ void winograd_forward(const Conv& conv, const float* x, const float* w, const fl
 }
 
 void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out, const Phases* phases) {
-    const Conv back = backward(conv);
+    const Conv back = input_grad_of(conv);
     winograd::convolve(back, winograd_tile(conv), g, {w, conv.f, conv.c, true}, nullptr, out, NONE, nullptr, phases);
 }
 

@@ -21,12 +21,25 @@ struct Phases {
 int64_t winograd_tile(const Conv& conv);
 inline bool winograd_fits(const Conv& conv) { return winograd_tile(conv) != 0; }
 
+// The convolution that gives the input gradient.
+inline Conv input_grad_of(const Conv& v) {
+    return {v.n, v.f, v.oh, v.ow, v.c, v.kh, v.kw, v.h, v.w, 1, 1, v.kh - 1 - v.top, v.kw - 1 - v.left, 1, 1, 1};
+}
+
 // Only where it fits. With `phases`, x and its gradient are the larger images.
 void winograd_forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,
                       const Phases* phases = nullptr);
 void winograd_input_grad(const Conv& conv, const float* g, const float* w, float* out, const Phases* phases = nullptr);
 void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,
                           const Phases* phases = nullptr);
+
+// The same with tiles in the lanes, not channels: for few channels. Filters of 3x3, with tiles of 4x4, or 5x5.
+namespace flat {
+void forward(const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act);
+void forward_in_squares(const Conv& conv, const Pool& pool, const float* x, const float* w, const float* b, float* out,
+                        uint8_t* winners, float slope);  // filters of 5x5
+void input_grad(const Conv& conv, const float* g, const float* w, float* out);
+}  // namespace flat
 
 }  // namespace TENSORGRAPH_ISA
 }  // namespace tensorgraph
