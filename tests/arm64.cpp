@@ -63,8 +63,10 @@ int main() {
         k.conv2d(v, x.data(), w.data(), nullptr, out.data(), NONE, false);
         compare("conv2d", out, convolved(v, x, w), 1e-5);
         if (stride == 2) continue;
-        k.conv2d_winograd(v, 4, x.data(), w.data(), nullptr, out.data(), NONE);
-        compare("conv2d_winograd", out, convolved(v, x, w), 1e-4);
+        for (const bool in_lanes : {false, true}) {
+            k.conv2d_winograd(v, {4, in_lanes}, x.data(), w.data(), nullptr, out.data(), NONE);
+            compare("conv2d_winograd", out, convolved(v, x, w), 1e-4);
+        }
     }
     const Floats x = numbers(67 * 45, 3), y = numbers(45 * 33, 4);
     std::vector<double> products(67 * 33), powers(x.size()), halves(x.size());

@@ -101,7 +101,7 @@ ALGORITHMS = ["any", "any", "tiles", "few channels", "phases", "side by side", "
 def layer(rng):
     """Arrays and settings of a convolution: x, w, b, g, (stride, padding, dilation), groups; None if nothing fits.
 
-    Some are such that one of the algorithms is likely: Winograd's tiles, with channels or, where there are few channels,
+    Some are such that one of the algorithms is likely: Winograd's tiles, with channels or, where there are few of them,
     tiles in the lanes of vectors, those of the phases of a strided convolution, images side by side, or the product of
     matrices that filters of one tap or of the images' size are.
     """

@@ -33,7 +33,7 @@ def by_winograd(rng):
     results = (
         extension.conv2d_winograd(x, w, b, *counts, *settings, 0, *tiling),
         extension.conv2d_winograd_input_grad(g, w, *x.shape[1:], *settings, *tiling),
-        *extension.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, *tiling),
+        *extension.conv2d_winograd_weight_grad(g, x, *w.shape[1:], *settings, tiling[0]),
     )
     window = (1, 1), padding, (1, 1), 1
     x, w, b, g = (np.float64(array) for array in (x, w, b, g))

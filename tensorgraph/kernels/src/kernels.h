@@ -70,8 +70,8 @@ struct AdamOptions {
                              float* out, Activation act))                                                              \
     KERNEL(conv2d_winograd_input_grad, (const Conv& conv, const Tiling& tiling, const float* g, const float* w,        \
                                         float* out))                                                                   \
-    KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, const Tiling& tiling, const float* g, const float* x,       \
-                                         float* out, float* bias_grad))                                                \
+    KERNEL(conv2d_winograd_weight_grad, (const Conv& conv, int64_t tile, const float* g, const float* x, float* out,   \
+                                         float* bias_grad))                                                            \
     KERNEL(max_pool2d, (const Pool& pool, const float* x, float* out, uint8_t* winners))                               \
     KERNEL(max_pool2d_grad, (const Pool& pool, const float* g, const uint8_t* winners, float* x_grad))                 \
     KERNEL(max_pool2d_take, (const Pool& pool, const float* x, const uint8_t* winners, float* out))                    \

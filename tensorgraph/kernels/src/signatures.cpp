@@ -74,12 +74,12 @@ extern const Signature signatures[KERNEL_COUNT] = {
      }},
     {"conv2d_winograd_weight_grad",
      {{"g", 'f', "NFPQ"}, {"x", 'f', "NCHW"}},
-     {"K", "R", "S", CONV_SETTINGS, "tile", "tiles_in_lanes"},
+     {"K", "R", "S", CONV_SETTINGS, "tile"},
      {},
      {{"out", 'f', "FKRS"}, {"bias_grad", 'f', "F"}},
-     [](const Call& c) { return check_winograd(c, 3, tiling_of(c)); },
+     [](const Call& c) { return check_winograd(c, 3, {c.integer[10], false}); },
      [](const Kernels& k, Call& c) {
-         k.conv2d_winograd_weight_grad(conv_of(c, 3), tiling_of(c), c.in[0].floats(), c.in[1].floats(),
+         k.conv2d_winograd_weight_grad(conv_of(c, 3), c.integer[10], c.in[0].floats(), c.in[1].floats(),
                                        c.out[0].floats(), c.out[1].floats());
      }},
     {"max_pool2d",

@@ -115,11 +115,18 @@ struct Image {
     void some_tiles(int64_t vector, const Target& target) const {
         const Product multiply = find_product<V>(block, std::make_integer_sequence<int, TOGETHER>{});
         const int64_t channels = y.channels, weight_block = block * channels, point = blocks * weight_block;
+        typename Target::Place place[V];
+        for (int v = 0; v < V; ++v) place[v] = target.place(vector + v);
+        int64_t before = T * T * blocks / 2, expected = 0;  // products until outputs are expected
         for (int i = 0; i < T; ++i) {
             row_to_points<Y, V>(y, columns + i * y.column_row + vector * Y::COLUMN_VECTOR, points);
             for (int64_t some = 0; some < blocks; ++some) {
                 const float* by = weights + i * T * point + some * weight_block;
                 for (int j = 0; j < T; ++j) {
+                    if (--before < 0 && expected < outputs * V) {
+                        target.expect(expected / V, place[expected % V]);
+                        ++expected;
+                    }
                     for (int64_t c = 0; c == 0 || c < channels; c += CHAIN) {
                         multiply(smaller(CHAIN, channels - c), points + (c * T + j) * V * LANES, T * V * LANES,
                                  by + j * point + c * block, sums + j * TOGETHER * V * LANES, c > 0);
@@ -128,8 +135,6 @@ struct Image {
                 row_to_outputs<Y, V>(block, sums, halves + (some * block * V * T + i) * M * LANES);
             }
         }
-        typename Target::Place place[V];
-        for (int v = 0; v < V; ++v) place[v] = target.place(vector + v);
         const float* from = halves;
         for (int64_t f = 0; f < outputs; ++f) {
             const Vec add = broadcast(bias == nullptr ? 0.0f : bias[f]);

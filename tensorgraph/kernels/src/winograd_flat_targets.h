@@ -1,5 +1,5 @@
 // Where the outputs of Winograd's tiles go that are in the lanes: take() gets those of a vector of tiles for one map, and
-// what place() has found for the vector; finish() is called at the end of an image.
+// what place() has found for the vector, expect() the same some time before; finish() is called at the end of an image.
 #pragma once
 
 #include "best.h"
@@ -48,6 +48,10 @@ struct ToMaps {
 
     using Place = int64_t;
     Place place(int64_t vector) const { return vector * M * LANES; }
+    void expect(int64_t f, Place place) const {
+        const int64_t size = oh * ow, vector = place / (M * LANES), end = size * (vector + 1) / y.vectors;
+        for (int64_t i = size * vector / y.vectors; i < end; i += 16) expect_write(maps + f * size + i);
+    }
     void take(int64_t f, Place place, Vec (&tile)[M][M]) const {
         activate(with_relu, tile);
         float* to = room + f * M * row + place;
@@ -90,6 +94,11 @@ struct ToWholeMaps {
         }
         return place;
     }
+    void expect(int64_t f, const Place& place) const {
+        for (int j = 0; j < M; ++j) {
+            for (int i = 0; i < M; ++i) expect_write(maps + f * size + smaller(place.at[j] + i * ow, size - 1));
+        }
+    }
     void take(int64_t f, const Place& place, Vec (&tile)[M][M]) const {
         activate(with_relu, tile);
         float* const map = maps + f * size;
@@ -119,6 +128,7 @@ struct ToSquares {
 
     using Place = int64_t;
     Place place(int64_t vector) const { return vector * LANES; }
+    void expect(int64_t, Place) const {}
     void take(int64_t f, Place place, Vec (&tile)[2][2]) const {
         Best<LANES> best{tile[0][0], {}};
         best.meet(tile[0][1], 1);

@@ -218,9 +218,9 @@ void weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x,
 
 }  // namespace winograd
 
-void conv2d_winograd_weight_grad(const Conv& conv, const Tiling& tiling, const float* g, const float* x, float* out,
+void conv2d_winograd_weight_grad(const Conv& conv, int64_t tile, const float* g, const float* x, float* out,
                                  float* bias_grad) {
-    winograd::weight_grad(conv, tiling.size, g, x, out, bias_grad);
+    winograd::weight_grad(conv, tile, g, x, out, bias_grad);
 }
 
 void winograd_weight_grad(const Conv& conv, const float* g, const float* x, float* out, float* bias_grad,
