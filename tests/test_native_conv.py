@@ -122,6 +122,17 @@ def test_images_side_by_side_and_pooling_in_one(isa):
     np.testing.assert_array_equal(winners, expected[1])
 
 
+# --- few channels: Winograd's tiles in the lanes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("k", "size"), [(5, 24), (3, 32), (5, 17)])
+@pytest.mark.parametrize("how", [((1, 1), (1, 1), 1), ((2, 1), (1, 1), 1), ((1, 1), (1, 2), 1), ((1, 1), (1, 1), 2)])
+def test_few_channels(isa, threads, k, size, how):
+    stride, dilation, groups = how  # only the first are such that it fits
+    for pads in (NO_PADS, ((k // 2, k // 2), (k // 2, k // 2)), ((k, 1), (0, k))):
+        check((9, 8, size, size - 1), (12, 8 // groups, k, k), (stride, pads, dilation, groups))
+
+
 # --- plain matrix products -------------------------------------------------------------------------------------------
 
 

@@ -66,25 +66,31 @@ FlatFit flat_fit(const Conv& v) {
     const flat::Layout<S> y{v.c, ceil_div(v.oh, S::M), ceil_div(v.ow, S::M), v.w, v.left};
     const double places = static_cast<double>(y.vectors * LANES * S::M * S::M);
     const bool near = S::T * y.column_row <= MOST_FLAT;
-    return {near ? static_cast<double>(v.oh * v.ow) / places : 0, y.pitch * S::M == v.ow && v.ow % LANES == 0};
+    return {near ? static_cast<double>(v.oh * v.ow) / places : 0, y.vectors > 1 && y.pitch * S::M == v.ow && v.ow % LANES == 0};
 }
 
-// Whether tiles in the lanes are faster than what is chosen without them: measured ratios, and what they depend on.
-bool is_flat(const Conv& v, bool channels_in_lanes) {
+// Whether tiles can be in the lanes.
+bool flat_fits(const Conv& v) {
+    if (v.stride_h * v.stride_w != 1 || v.dilation_h * v.dilation_w != 1 || v.groups != 1) return false;
+    return v.kw == v.kh && (v.kh == 3 || v.kh == 5) && larger(v.top, v.left) < v.kh && planes_fit(v);
+}
+
+// Whether that is faster than what is chosen otherwise, of convolutions that fit: measured ratios, and what they depend on.
+bool flat_pays(const Conv& v, bool channels_in_lanes) {
     const int64_t k = v.kh, fewest = smaller(v.c, v.f), most = larger(v.c, v.f), both = v.c + v.f;
-    if (v.stride_h * v.stride_w * v.dilation_h * v.dilation_w * v.groups != 1 || v.kw != k || (k != 3 && k != 5)) return false;
-    if (smaller(v.top, v.left) < 0 || larger(v.top, v.left) >= k || v.n < 8 || fewest < 3 || most > 32 || !planes_fit(v)) return false;
+    if (v.n < 8 || most > 32 || !planes_fit(v)) return false;
     const FlatFit fit = k == 5 ? flat_fit<winograd::SixPoints<2>>(v) : flat_fit<winograd::SixPoints<4>>(v);
     if (channels_in_lanes) {  // they gain with the channels, and lose where lanes are empty
         if (LANES < 8) return false;
         const auto filled = [](int64_t n) { return static_cast<double>(n) / static_cast<double>(ceil_div(n, LANES) * LANES); };
         const double few = static_cast<double>(both);
         const double ratio = k == 3 ? 1.1 - few / 250 + (fit.ready ? 0.15 : 0) : LANES == 16 ? 1.56 - few / 150 : 1.3 - few / 250;
-        return 2 * ratio * fit.used > 1.05 * (filled(v.c) + filled(v.f));
+        return 2 * ratio * fit.used > 1.12 * (filled(v.c) + filled(v.f));
     }
     int64_t seen = 0;  // by the direct kernels: rows of taps that are inside of the image
     for (int64_t r = 0; r < k; ++r) seen += larger(0, smaller(v.oh, v.h + v.top - r) - larger(0, v.top - r));
-    return both >= (k == 5 ? 12 : 16) && fit.used * static_cast<double>(seen) > 0.75 * static_cast<double>(v.oh * k);
+    const bool enough = k == 5 ? fewest >= 4 && both >= 14 : fewest >= 6 && both >= 16;
+    return enough && fit.used * static_cast<double>(seen) > 0.75 * static_cast<double>(v.oh * k);
 }
 
 }  // namespace
@@ -102,7 +108,7 @@ int64_t winograd_tile(const Conv& conv) {
 
 void conv2d(const Conv& v, const float* x, const float* w, const float* b, float* out, Activation act, bool winograd) {
     const Activation at_once = in_registers(act);
-    if (winograd && is_flat(v, is_winograd(v, v.f))) {
+    if (winograd && flat_fits(v) && flat_pays(v, is_winograd(v, v.f))) {
         flat::forward(v, x, w, b, out, at_once);
     } else if (winograd && is_winograd(v, v.f)) {
         winograd_forward(v, x, w, b, out, at_once);
@@ -118,7 +124,7 @@ void conv2d(const Conv& v, const float* x, const float* w, const float* b, float
 
 void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const float* w, const float* b, float* out,
                        uint8_t* winners, float slope, bool winograd) {
-    if (winograd && v.kh == 5 && in_squares(pool) && is_flat(v, is_winograd(v, v.f))) {
+    if (winograd && v.kh == 5 && in_squares(pool) && flat_fits(v) && flat_pays(v, is_winograd(v, v.f))) {
         return flat::forward_in_squares(v, pool, x, w, b, out, winners, slope);
     } else if (winograd && (is_winograd(v, v.f) || phases_fit(v))) {
         const Scratch maps(v.n * v.f * v.oh * v.ow);
@@ -133,7 +139,7 @@ void conv2d_max_pool2d(const Conv& v, const Pool& pool, const float* x, const fl
 }
 
 void conv2d_input_grad(const Conv& v, const float* g, const float* w, float* out, bool winograd) {
-    if (winograd && is_flat(input_grad_of(v), is_winograd(v, v.c))) return flat::input_grad(v, g, w, out);
+    if (winograd && flat_fits(v) && flat_pays(input_grad_of(v), is_winograd(v, v.c))) return flat::input_grad(v, g, w, out);
     if (winograd && is_winograd(v, v.c)) return winograd_input_grad(v, g, w, out);
     if (winograd && phases_fit(v)) return phases_input_grad(v, g, w, out);
     if (is_linear(v)) return matmul(v.n, v.c * v.h * v.w, v.f, g, w, out);
