@@ -54,8 +54,8 @@ bool is_winograd(const Conv& v, int64_t outputs) {
     return winograd_fits(v) && 4 * channels >= 3 * LANES;
 }
 
-// With tiles in the lanes, how much of the time is left for what is needed: of LANES tiles some are at the end of rows that
-// there are not. `ready`: outputs leave the lanes as whole rows of maps. 0 if the memory near the processor is too small.
+// With tiles in the lanes: which part of the lanes' outputs are used, some being behind the end of a row or a map; 0 if an
+// image's columns do not fit into a core's cache. `ready`: outputs leave the lanes as rows of maps.
 struct FlatFit {
     double used;
     bool ready;
@@ -66,7 +66,8 @@ FlatFit flat_fit(const Conv& v) {
     const flat::Layout<S> y{v.c, ceil_div(v.oh, S::M), ceil_div(v.ow, S::M), v.w, v.left};
     const double places = static_cast<double>(y.vectors * LANES * S::M * S::M);
     const bool near = S::T * y.column_row <= MOST_FLAT;
-    return {near ? static_cast<double>(v.oh * v.ow) / places : 0, y.vectors > 1 && y.pitch * S::M == v.ow && v.ow % LANES == 0};
+    const bool ready = y.vectors > 1 && y.pitch * S::M == v.ow && v.ow % LANES == 0;
+    return {near ? static_cast<double>(v.oh * v.ow) / places : 0, ready};
 }
 
 // Whether tiles can be in the lanes.
@@ -82,10 +83,13 @@ bool flat_pays(const Conv& v, bool channels_in_lanes) {
     const FlatFit fit = k == 5 ? flat_fit<winograd::SixPoints<2>>(v) : flat_fit<winograd::SixPoints<4>>(v);
     if (channels_in_lanes) {  // they gain with the channels, and lose where lanes are empty
         if (LANES < 8) return false;
-        const auto filled = [](int64_t n) { return static_cast<double>(n) / static_cast<double>(ceil_div(n, LANES) * LANES); };
-        const double few = static_cast<double>(both);
-        const double ratio = k == 3 ? 1.1 - few / 250 + (fit.ready ? 0.15 : 0) : LANES == 16 ? 1.56 - few / 150 : 1.3 - few / 250;
-        return 2 * ratio * fit.used > 1.12 * (filled(v.c) + filled(v.f));
+        const auto filled = [](int64_t n) {
+            return static_cast<double>(n) / static_cast<double>(ceil_div(n, LANES) * LANES);
+        };
+        const double many = static_cast<double>(both);
+        const double small_filters = 1.1 - many / 250 + (fit.ready ? 0.15 : 0);
+        const double large_filters = LANES == 16 ? 1.56 - many / 150 : 1.3 - many / 250;
+        return 2 * (k == 3 ? small_filters : large_filters) * fit.used > 1.12 * (filled(v.c) + filled(v.f));
     }
     int64_t seen = 0;  // by the direct kernels: rows of taps that are inside of the image
     for (int64_t r = 0; r < k; ++r) seen += larger(0, smaller(v.oh, v.h + v.top - r) - larger(0, v.top - r));

@@ -50,7 +50,7 @@ inline Vec in_register(Vec v) {
 // Asks for the line of memory at p, to be written to: it may be in another core's cache, which is far away.
 inline void expect_write(float* p) {
 #if defined(__x86_64__)
-    asm volatile("prefetchw %0" : : "m"(*p));  // where it is unknown it does nothing; compilers have it for newer ones only
+    asm volatile("prefetchw %0" : : "m"(*p));  // processors that do not know it do nothing
 #else
     __builtin_prefetch(p, 1);
 #endif

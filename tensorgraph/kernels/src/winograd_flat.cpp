@@ -20,25 +20,33 @@ constexpr int TOGETHER = REGISTERS == 32 ? 8 : 4;  // outputs whose sums the reg
 constexpr int VECTORS = 2;
 constexpr int64_t CHAIN = 128;  // channels that are added one after the other: bounds the rounding
 
-// Filters w[F][C][R][R] at their points: to[point][block][channel][output of the block].
+// Filters w[F][C][R][R] at their points: to[point][block][channel][output of the block], zeros behind the last output.
 template <class S>
 void filters_to_points(const float* w, int64_t outputs, int64_t channels, bool rotated, int64_t block, float* to) {
     constexpr int R = S::R, TAPS = R * R;
+    constexpr int64_t PART = TOGETHER < LANES ? TOGETHER : LANES;
     const int64_t point = ceil_div(outputs, block) * block * channels;
-    for (int64_t f = 0; f < outputs; ++f) {
-        float* at = to + f / block * block * channels + f % block;
-        for (int64_t c = 0; c < channels; c += LANES, at += LANES * block) {
-            const int64_t count = smaller(LANES, channels - c);
-            alignas(64) float taps[TAPS][LANES] = {};
-            for (int64_t i = 0; i < count; ++i) {
-                const float* from = w + (rotated ? (c + i) * outputs + f : f * channels + c + i) * TAPS;
-                for (int k = 0; k < TAPS; ++k) taps[k][i] = from[rotated ? TAPS - 1 - k : k];
+    alignas(64) float taps[TAPS][LANES] = {};
+    for (int64_t first = 0; first < outputs; first += block) {
+        for (int64_t c = 0; c < channels; ++c, to += block) {
+            for (int64_t some = 0; some < block; some += PART) {
+                const int64_t count = smaller(PART, block - some);
+                for (int64_t i = 0; i < count; ++i) {
+                    const int64_t f = first + some + i;
+                    const float* from = w + (rotated ? c * outputs + f : f * channels + c) * TAPS;
+                    for (int k = 0; k < TAPS; ++k) taps[k][i] = f < outputs ? from[rotated ? TAPS - 1 - k : k] : 0;
+                }
+                winograd::transform<typename S::Weight>(
+                    [&](int i, int j) { return load(taps[i * R + j]); },
+                    [&](int i, int j, Vec v) {
+                        float* const there = to + (i * S::T + j) * point + some;
+                        if (count == PART) {  // a size that compilers know
+                            __builtin_memcpy(there, &v, PART * sizeof(float));
+                        } else {
+                            __builtin_memcpy(there, &v, static_cast<size_t>(count) * sizeof(float));
+                        }
+                    });
             }
-            winograd::transform<typename S::Weight>([&](int i, int j) { return load(taps[i * R + j]); },
-                                                    [&](int i, int j, Vec v) {
-                                                        float* const there = at + (i * S::T + j) * point;
-                                                        for (int64_t k = 0; k < count; ++k) there[k * block] = v[k];
-                                                    });
         }
     }
 }
@@ -171,7 +179,6 @@ void convolve(const Conv& v, const Y& y, const float* x, const float* w, bool ro
     const int64_t blocks = ceil_div(v.f, TOGETHER), block = ceil_div(v.f, blocks);
     const int64_t weight_floats = Y::T * Y::T * blocks * block * v.c;
     const Scratch weights(weight_floats + 1);
-    __builtin_memset(weights.floats(), 0, static_cast<size_t>(weight_floats) * sizeof(float));
     filters_to_points<typename Y::S>(w, v.f, v.c, rotated, block, weights.floats());
     const int64_t parts = smaller(v.n, 4 * num_threads());
     parallel(static_cast<int>(parts), [&](int part) {
