@@ -6,11 +6,11 @@ without cycles, and it dies by reference counting the moment nobody can reach it
 
 from __future__ import annotations
 
-import sys
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from operator import attrgetter
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,7 +231,7 @@ class Traced:
 def _references(tensor: Any) -> int:
     """How many references there are to the tensor's array: its own, those of the measurement, and others'."""
     array = tensor._array
-    return sys.getrefcount(array)
+    return getrefcount(array)
 
 
 class _Probe:
@@ -245,7 +245,7 @@ _ALONE = _references(_Probe())  # measured, because the measurement's own refere
 def writable(tensor: Traced) -> Array:
     """The tensor's array, after making sure that no graph, view or other tensor shares it."""
     array = tensor._array
-    if tensor._exposed or (array.base is None and array.flags.writeable and sys.getrefcount(array) <= _ALONE):
+    if tensor._exposed or (getrefcount(array) <= _ALONE and array.base is None and array.flags.writeable):
         return array
     tensor._array = array = array.copy()
     return array

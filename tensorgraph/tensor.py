@@ -41,14 +41,15 @@ _new = object.__new__
 def seed_gradient(output: Tensor, gradient: Any, op: str) -> Tensor:
     """The upstream gradient of an output as a tensor of its shape and type: what was given, or 1 for a scalar."""
     if gradient is None:
-        if output.size != 1:
+        array = output._array
+        if array.size != 1:
             raise located(
                 GradError,
                 op,
                 f"the output has shape {output.shape}, which is not a scalar; reduce it with .sum() or .mean(), "
                 "or give the upstream gradient",
             )
-        return Tensor._wrap(np.array(1, output.dtype).reshape(output.shape))
+        return Tensor._wrap(np.array(1, array.dtype).reshape(array.shape))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)
     if seed.shape != output.shape:
         raise located(ShapeError, op, f"gradient has shape {seed.shape}, the output has shape {output.shape}")
