@@ -31,12 +31,11 @@ struct BatchNorm {
     float eps;
 };
 
-// `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
-// Winograd's tiles of `size` x `size` outputs: the lanes of vectors hold neighbouring tiles, or channels.
-struct Tiling {
-    int64_t size;
-    bool in_lanes;
+struct Tiling {  // of Winograd's algorithm
+    int64_t size;   // of a tile, in outputs along each axis
+    bool in_lanes;  // the lanes of vectors hold neighbouring tiles; or channels
 };
+
 enum Activation : int64_t { NONE, RELU, TANH, SIGMOID };
 enum Reduction : int64_t { EACH, SUM, MEAN };
 
@@ -55,6 +54,7 @@ struct AdamOptions {
     float lr, share1, beta2, share2, root_scale, eps, weight_decay, shrink;  // the corrections for t in lr, root_scale
 };
 
+// `winograd` allows Winograd's algorithm, which rounds more, where it is faster.
 #define TENSORGRAPH_KERNELS(KERNEL)                                                                                    \
     KERNEL(conv2d, (const Conv& conv, const float* x, const float* w, const float* b, float* out, Activation act,      \
                     bool winograd))                                                                                    \
