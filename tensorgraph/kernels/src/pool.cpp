@@ -41,24 +41,29 @@ void await_change(const std::atomic<uint32_t>& value, uint32_t old, std::chrono:
 
 // One region at a time: whoever holds `busy` fills in the job, opens it, and raises `round` to wake the workers. A worker
 // that comes late finds the job closed and sleeps again; nobody waits for it.
+//
+// The caller takes parts from the front, the workers from the back. So a thread gets much the same parts in one step of a
+// training as in the next, and finds in its caches what it has written there.
 struct Pool {
     std::mutex busy;
     std::atomic<uint32_t> round{0};
     std::atomic<uint32_t> active{0};  // workers that may be looking at the job
     std::atomic<bool> open{false};
-    std::atomic<int> next{0};  // the next part to be taken
+    std::atomic<int> claimed{0};  // parts that somebody has taken; more if there were none left
+    std::atomic<int> from_back{0};
     std::atomic<bool> starved{false};  // a part found no memory
     Body body = nullptr;
     void* context = nullptr;
     int parts = 0;
     int workers = 0;
 
-    void work() {
+    template <class F>
+    void work(F next) {
         try {
-            for (int part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) body(context, part);
+            while (claimed.fetch_add(1) < parts) body(context, next());
         } catch (const std::bad_alloc&) {  // must not leave a thread of ours, nor the others alone with the job
             starved.store(true);
-            next.store(parts);
+            claimed.store(parts);
         }
     }
 
@@ -68,7 +73,7 @@ struct Pool {
             await_change(round, seen, WORKER_SPINS);
             seen = round.load();
             active.fetch_add(1);
-            if (open.load()) work();
+            if (open.load()) work([this] { return parts - 1 - from_back.fetch_add(1); });
             if (active.fetch_sub(1) == 1) active.notify_one();
         }
     }
@@ -84,11 +89,12 @@ struct Pool {
         context = argument;
         parts = count;
         starved.store(false);
-        next.store(0);
+        claimed.store(0);
+        from_back.store(0);
         open.store(true);
         round.fetch_add(1);
         round.notify_all();
-        work();
+        work([front = 0]() mutable { return front++; });
         open.store(false);
         for (uint32_t looking = active.load(); looking != 0; looking = active.load()) {
             await_change(active, looking, CALLER_SPINS);
